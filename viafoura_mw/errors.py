@@ -1,10 +1,10 @@
 """What can go wrong, as exceptions that carry data and never a secret or a user's detail.
 
-    ViafouraError
-    ├── SettingsError         the environment asks for something impossible
-    ├── LoginRefused          Viafoura will not log this user in
-    ├── CredentialsRefused    Viafoura does not accept the site id and the API key
-    └── ViafouraUnavailable   no usable answer: refused, reset, timed out, 5xx, nonsense
+ViafouraError
+├── SettingsError         the environment asks for something impossible
+├── LoginRefused          Viafoura will not log this user in
+├── CredentialsRefused    Viafoura does not accept the site id and the API key
+└── ViafouraUnavailable   no usable answer: refused, reset, timed out, 5xx, nonsense
 """
 
 from collections.abc import Sequence

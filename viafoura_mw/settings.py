@@ -1,0 +1,356 @@
+"""The settings: frozen, typed, and read from the environment here and nowhere else.
+
+Every problem of an environment is found before one error tells them all, each by its variable's name, none with a
+secret's value.
+"""
+
+import difflib
+import ipaddress
+import logging
+import math
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+from viafoura_mw import presets, sources
+from viafoura_mw.errors import SettingsError
+from viafoura_mw.sources import Source
+from viafoura_mw.user import UserSources
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+MAX_SESSION_TTL: Final = 43_200  # Viafoura's document: "sessions expire after 12 hours of user inactivity"
+MAX_TIMEOUT: Final = 60.0
+ANALYTICS_COOKIES: Final = ("_ga*", "_gid", "_gcl_*", "_fbp", "_hj*", "_pk_*", "__utm*")
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
+_LOGGER: Final = logging.getLogger("viafoura_mw")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the middleware does; one field for each variable of the environment, with its default.
+
+    ``timeout`` and ``session_ttl`` are seconds, ``lookahead`` is bytes. ``user_id``, ``user_name`` and ``user_email``
+    are empty where the preset says where to read. ``auth_cookies`` is empty for "any but well-known analytics".
+    Raises :class:`~viafoura_mw.errors.SettingsError` when the fields do not go together.
+    """
+
+    site_id: str = ""
+    api_key: str = field(default="", repr=False)
+    api_url: str = "https://api.viafoura.co"
+    token_url: str = ""
+    app: str = ""
+    enabled: bool = True
+    user: str = "auto"
+    user_id: tuple[Source, ...] = ()
+    user_name: tuple[Source, ...] = ()
+    user_email: tuple[Source, ...] = ()
+    user_strip_realm: bool = False
+    trusted_proxies: tuple[Network | Literal["unix"], ...] = ()
+    proxy_secret: str = field(default="", repr=False)
+    include: tuple[str, ...] = ("/*",)
+    exclude: tuple[str, ...] = ()
+    timeout: float = 2.0
+    session_ttl: int = 39_600
+    lookahead: int = 1_048_576
+    auth_cookies: tuple[str, ...] = ()
+    logout_paths: tuple[str, ...] = ()
+    cookie_name: str = "viafoura_mw"
+    cookie_secret: tuple[str, ...] = field(default=(), repr=False)
+    cookie_domain: str = ""
+    cookie_path: str = "/"
+    cookie_samesite: str = "lax"
+    cookie_secure: str = "auto"
+    debug_header: bool = False
+
+    def __post_init__(self) -> None:
+        if self.enabled and (problems := list(_conflicts(self))):
+            raise SettingsError(problems)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """Read the settings from ``environ`` and from the file that ``VIAFOURA_ENV_FILE`` names.
+
+        Raises :class:`~viafoura_mw.errors.SettingsError` with every problem at once.
+        """
+        problems: list[str] = []
+        values = _values(environ, problems)
+        fields = _parsed(values, problems)
+        if fields.get("enabled") is False:
+            return _disabled(fields)
+        for sentence in _unknown(values):
+            _LOGGER.warning(sentence)
+        try:
+            settings = cls(**fields)
+        except SettingsError as error:
+            told = {problem.split()[0].rstrip(":") for problem in problems}
+            problems += [problem for problem in error.problems if problem.split()[0].rstrip(":") not in told]
+        if problems:
+            raise SettingsError(problems)
+        return settings
+
+    def preset(self, name: str) -> presets.Preset:
+        """Preset ``name`` with what ``VIAFOURA_USER_ID``, ``_NAME`` and ``_EMAIL`` say instead."""
+        preset = presets.PRESETS[name]
+        fields = UserSources(
+            self.user_id or preset.sources.id,
+            self.user_name or preset.sources.name,
+            self.user_email or preset.sources.email,
+            self.user_strip_realm,
+        )
+        return presets.Preset(fields, preset.user_object, preset.framework)
+
+    @property
+    def response_headers(self) -> frozenset[str]:
+        """The lower-case names of the headers that the application sets for ``response:`` sources."""
+        fields = (*self.user_id, *self.user_name, *self.user_email)
+        return frozenset(source.steps[0].lower() for source in fields if source.kind == "response")
+
+
+def _disabled(fields: dict[str, Any]) -> Settings:
+    kept = {name: fields[name] for name in ("user_id", "user_name", "user_email", "app") if name in fields}
+    return Settings(enabled=False, **kept)
+
+
+# What each variable's text means. A parser raises ValueError with the end of a sentence that begins with its name.
+
+
+def _flag(text: str) -> bool:
+    match text.lower():
+        case "1" | "true" | "yes" | "on":
+            return True
+        case "0" | "false" | "no" | "off":
+            return False
+    raise ValueError("must be 1 or 0")
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def choice(text: str) -> str:
+        if text.lower() in choices:
+            return text.lower()
+        near = difflib.get_close_matches(text.lower(), choices, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"must be one of {', '.join(choices)}{hint}")
+
+    return choice
+
+
+def _number(kind: type[float] | type[int], low: float, high: float, unit: str) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise ValueError(f"must be a number of {unit} from {low:g} to {high:.10g}")
+        return value
+
+    return number
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in (part.strip() for part in text.split(",")) if word)
+
+
+def _paths(text: str) -> tuple[str, ...]:
+    globs = _words(text)
+    for glob in globs:
+        if glob[0] not in "/*?[":
+            raise ValueError(f"has {glob!r}, which can match no path: paths begin with /")
+    return globs
+
+
+def _networks(text: str) -> tuple[Network | Literal["unix"], ...]:
+    return tuple("unix" if word == "unix" else _network(word) for word in _words(text))
+
+
+def _network(word: str) -> Network:
+    try:
+        return ipaddress.ip_network(word, strict=False)
+    except ValueError:
+        raise ValueError(f"has {word!r}, which is no address, network (CIDR) or unix") from None
+
+
+def _url(text: str) -> str:
+    try:
+        url = urlsplit(text)
+        host, _ = url.hostname or "", url.port
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    if url.scheme not in ("https", "http") or not host:
+        raise ValueError("must be a URL that begins with https://")
+    if url.username is not None or url.password is not None or url.query or url.fragment:
+        raise ValueError("must be a URL without a user, a query or a fragment")
+    if url.scheme == "http" and not _is_loopback(host):
+        raise ValueError("must begin with https:// (http:// only for a loopback host)")
+    return text.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _credential(text: str) -> str:
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError("must be of printable ASCII characters")
+    return text
+
+
+def _site_id(text: str) -> str:
+    if ":" in _credential(text):
+        raise ValueError("must not contain a colon (RFC 7617 §2)")
+    return text
+
+
+def _cookie_name(text: str) -> str:
+    if not _TOKEN.fullmatch(text):
+        raise ValueError("must be a cookie's name (RFC 6265 §4.1.1: letters, digits and !#$%&'*+-.^_`|~)")
+    return text
+
+
+def _cookie_attribute(text: str) -> str:
+    if not (text.isascii() and text.isprintable()) or re.search(r"[;,\s]", text):
+        raise ValueError("must not contain a space, a comma or a semicolon")
+    return text
+
+
+def _cookie_path(text: str) -> str:
+    if not _cookie_attribute(text).startswith("/"):
+        raise ValueError("must begin with /")
+    return text
+
+
+_PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "VIAFOURA_SITE_ID": _site_id,
+    "VIAFOURA_API_KEY": _credential,
+    "VIAFOURA_API_URL": _url,
+    "VIAFOURA_TOKEN_URL": _url,
+    "VIAFOURA_APP": str,
+    "VIAFOURA_ENABLED": _flag,
+    "VIAFOURA_USER": _one_of(*presets.NAMES),
+    "VIAFOURA_USER_ID": sources.parse,
+    "VIAFOURA_USER_NAME": sources.parse,
+    "VIAFOURA_USER_EMAIL": sources.parse,
+    "VIAFOURA_USER_STRIP_REALM": _flag,
+    "VIAFOURA_TRUSTED_PROXIES": _networks,
+    "VIAFOURA_PROXY_SECRET": _credential,
+    "VIAFOURA_INCLUDE": _paths,
+    "VIAFOURA_EXCLUDE": _paths,
+    "VIAFOURA_TIMEOUT": _number(float, 0.01, MAX_TIMEOUT, "seconds"),
+    "VIAFOURA_SESSION_TTL": _number(int, 1, MAX_SESSION_TTL, "seconds"),
+    "VIAFOURA_LOOKAHEAD": _number(int, 1, 64 * 1024 * 1024, "bytes"),
+    "VIAFOURA_AUTH_COOKIES": _words,
+    "VIAFOURA_LOGOUT_PATHS": _paths,
+    "VIAFOURA_COOKIE_NAME": _cookie_name,
+    "VIAFOURA_COOKIE_SECRET": _words,
+    "VIAFOURA_COOKIE_DOMAIN": _cookie_attribute,
+    "VIAFOURA_COOKIE_PATH": _cookie_path,
+    "VIAFOURA_COOKIE_SAMESITE": _one_of("lax", "strict", "none"),
+    "VIAFOURA_COOKIE_SECURE": _one_of("auto", "1", "0"),
+    "VIAFOURA_DEBUG_HEADER": _flag,
+}
+_SECRETS: Final = ("VIAFOURA_API_KEY", "VIAFOURA_COOKIE_SECRET", "VIAFOURA_PROXY_SECRET")
+_KNOWN: Final = (*_PARSERS, *(f"{name}_FILE" for name in _SECRETS), "VIAFOURA_ENV_FILE")
+
+
+def _values(environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
+    """The variables that are set and not empty: the environment's, then the file's, with secrets' files read."""
+    values = {name: text for name, text in environ.items() if name.startswith("VIAFOURA_") and text.strip()}
+    if path := values.get("VIAFOURA_ENV_FILE"):
+        for name, text in _env_file(path, problems).items():
+            # A secret has two forms; either one in the environment hides both of the file's.
+            if not {name, f"{name}_FILE", name.removesuffix("_FILE")} & environ.keys():
+                values[name] = text
+    for name in _SECRETS:
+        if path := values.get(f"{name}_FILE"):
+            if name in values:
+                problems.append(f"{name} and {name}_FILE are both set: keep one of them")
+            else:
+                values[name] = _secret_file(f"{name}_FILE", path, problems)
+    return values
+
+
+def _env_file(path: str, problems: list[str]) -> dict[str, str]:
+    """The ``VIAFOURA_*`` lines of a file: ``NAME=value``, quotes and a leading ``export`` allowed."""
+    values = {}
+    for number, line in enumerate(_read("VIAFOURA_ENV_FILE", path, problems).splitlines(), 1):
+        statement = line.strip().removeprefix("export ").lstrip()
+        if not statement or statement.startswith("#"):
+            continue
+        name, equals, text = (part.strip() for part in statement.partition("="))
+        if not equals:
+            problems.append(f"VIAFOURA_ENV_FILE has no NAME=value in its line {number}")
+        elif name.startswith("VIAFOURA_") and (value := _unquoted(text)):
+            values[name] = value
+    return values
+
+
+def _unquoted(text: str) -> str:
+    quoted = len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'"
+    return text[1:-1] if quoted else text
+
+
+def _secret_file(name: str, path: str, problems: list[str]) -> str:
+    known = len(problems)
+    secret = _read(name, path, problems).strip()
+    if not secret and len(problems) == known:
+        problems.append(f"{name} names an empty file")
+    return secret
+
+
+def _read(name: str, path: str, problems: list[str]) -> str:
+    try:
+        return Path(path).read_text("utf-8")
+    except (OSError, ValueError) as error:
+        problems.append(f"{name} names a file that cannot be read ({type(error).__name__})")
+        return ""
+
+
+def _parsed(values: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
+    fields = {}
+    for name, parser in _PARSERS.items():
+        if text := values.get(name):
+            try:
+                fields[name.removeprefix("VIAFOURA_").lower()] = parser(text.strip())
+            except ValueError as error:
+                problems.append(f"{name} {error}")
+    return fields
+
+
+def _unknown(values: Mapping[str, str]) -> list[str]:
+    sentences = []
+    for name in sorted(values.keys() - set(_KNOWN)):
+        near = difflib.get_close_matches(name, _KNOWN, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        sentences.append(f"{name} is not a setting of viafoura-mw{hint}")
+    return sentences
+
+
+def _conflicts(settings: Settings) -> Iterator[str]:
+    """What is missing, and what does not go together."""
+    if not settings.site_id:
+        yield "VIAFOURA_SITE_ID is not set: Viafoura's admin console shows it under Settings > API Key"
+    if not settings.api_key:
+        yield "VIAFOURA_API_KEY is not set: create one in Viafoura's admin console under Settings > API Key"
+    if settings.user not in presets.NAMES:
+        yield f"VIAFOURA_USER must be one of {', '.join(presets.NAMES)}"
+        return
+    fields = settings.preset("off" if settings.user == "auto" else settings.user).sources
+    if "header" in fields.kinds() and not (settings.trusted_proxies or settings.proxy_secret):
+        variable = "VIAFOURA_USER_ID" if settings.user_id else "VIAFOURA_USER"
+        yield (
+            f"{variable} reads a request header, which anybody can send: set VIAFOURA_PROXY_SECRET (recommended) "
+            "or VIAFOURA_TRUSTED_PROXIES"
+        )
+    if settings.cookie_samesite == "none" and settings.cookie_secure == "0":
+        yield "VIAFOURA_COOKIE_SAMESITE=none needs VIAFOURA_COOKIE_SECURE=1 or auto: browsers drop the cookie otherwise"
+    if settings.cookie_name.startswith("__Host-") and (settings.cookie_domain or settings.cookie_path != "/"):
+        yield "VIAFOURA_COOKIE_NAME with __Host- goes with no VIAFOURA_COOKIE_DOMAIN and the path /"
