@@ -43,9 +43,7 @@ PRESETS: Final = {
     "django": _framework("django", "user:pk"),
     "flask-login": _framework("flask_login", "user:get_id()"),
     "pyramid": _framework("pyramid", "user:authenticated_userid"),
-    "shibboleth": Preset(
-        _fields("environ:eppn|environ:REMOTE_USER", "environ:displayName|environ:cn", "environ:mail")
-    ),
+    "shibboleth": Preset(_fields("environ:eppn|environ:REMOTE_USER", "environ:displayName|environ:cn", "environ:mail")),
     "oauth2-proxy": Preset(
         _fields(
             "header:X-Forwarded-User|header:X-Auth-Request-User",

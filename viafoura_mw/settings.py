@@ -88,8 +88,8 @@ class Settings:
         try:
             settings = cls(**fields)
         except SettingsError as error:
-            told = {problem.split()[0].rstrip(":") for problem in problems}
-            problems += [problem for problem in error.problems if problem.split()[0].rstrip(":") not in told]
+            told = {_subject(problem) for problem in problems}
+            problems += [problem for problem in error.problems if _subject(problem) not in told]
         if problems:
             raise SettingsError(problems)
         return settings
@@ -112,9 +112,19 @@ class Settings:
         return frozenset(source.steps[0].lower() for source in fields if source.kind == "response")
 
 
+def _subject(problem: str) -> str:
+    """The variable that a problem's sentence begins with; a secret and its file are one."""
+    return problem.split()[0].removesuffix("_FILE")
+
+
 def _disabled(fields: dict[str, Any]) -> Settings:
     kept = {name: fields[name] for name in ("user_id", "user_name", "user_email", "app") if name in fields}
     return Settings(enabled=False, **kept)
+
+
+def named_application(environ: Mapping[str, str] = os.environ) -> str:
+    """What ``VIAFOURA_APP`` says, in the environment or its file; empty if nothing. Judges no other variable."""
+    return _values(environ, []).get("VIAFOURA_APP", "").strip()
 
 
 # What each variable's text means. A parser raises ValueError with the end of a sentence that begins with its name.
@@ -155,6 +165,13 @@ def _number(kind: type[float] | type[int], low: float, high: float, unit: str) -
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word for word in (part.strip() for part in text.split(",")) if word)
+
+
+def _secrets(text: str) -> tuple[str, ...]:
+    words = _words(text)
+    if not words:
+        raise ValueError("has no secret in it")
+    return words
 
 
 def _paths(text: str) -> tuple[str, ...]:
@@ -250,7 +267,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "VIAFOURA_AUTH_COOKIES": _words,
     "VIAFOURA_LOGOUT_PATHS": _paths,
     "VIAFOURA_COOKIE_NAME": _cookie_name,
-    "VIAFOURA_COOKIE_SECRET": _words,
+    "VIAFOURA_COOKIE_SECRET": _secrets,
     "VIAFOURA_COOKIE_DOMAIN": _cookie_attribute,
     "VIAFOURA_COOKIE_PATH": _cookie_path,
     "VIAFOURA_COOKIE_SAMESITE": _one_of("lax", "strict", "none"),
@@ -265,9 +282,10 @@ def _values(environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
     """The variables that are set and not empty: the environment's, then the file's, with secrets' files read."""
     values = {name: text for name, text in environ.items() if name.startswith("VIAFOURA_") and text.strip()}
     if path := values.get("VIAFOURA_ENV_FILE"):
+        own = frozenset(values)
         for name, text in _env_file(path, problems).items():
             # A secret has two forms; either one in the environment hides both of the file's.
-            if not {name, f"{name}_FILE", name.removesuffix("_FILE")} & environ.keys():
+            if not {name, f"{name}_FILE", name.removesuffix("_FILE")} & own:
                 values[name] = text
     for name in _SECRETS:
         if path := values.get(f"{name}_FILE"):

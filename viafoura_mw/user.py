@@ -149,9 +149,13 @@ def _text(value: Any) -> str:
         return value.decode("utf-8")
     if value is True or isinstance(value, Mapping | list | tuple | set | frozenset | float):
         raise ValueError("not a scalar")
-    if inspect.isawaitable(value) or callable(value) or type(value).__str__ is object.__str__:
+    if inspect.isawaitable(value) or callable(value) or "__str__" not in _defined(type(value)):
         raise ValueError("not a scalar")
     return str(value)
+
+
+def _defined(kind: type) -> set[str]:
+    return {name for base in kind.__mro__[:-1] for name in vars(base)}
 
 
 def _id_text(value: Any) -> str:

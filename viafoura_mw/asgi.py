@@ -1,0 +1,400 @@
+"""The ASGI door (ASGI 3.0, HTTP): feeds an application's messages to an exchange, and carries out what it says.
+
+Messages are matched by their position, not by a list of types: what comes before the head passes; what comes while
+the head is held waits with it, in order; what carries bytes that we cannot see lets go of what is held. The
+application runs in its caller's own task, and its exceptions and its cancellation are never caught for good.
+"""
+
+import inspect
+from collections.abc import Iterable
+from typing import Any, Final
+
+import anyio
+from asgiref.compatibility import double_to_single_callable
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from viafoura_mw import frameworks, loading
+from viafoura_mw.exchange import HOLD, Exchange, Need, State
+from viafoura_mw.parts import INSIDE, Parts, parts_of
+from viafoura_mw.privacy import Headers
+from viafoura_mw.proxies import SECRET_HEADER
+from viafoura_mw.reading import UserReader
+from viafoura_mw.request import CONDITIONAL, FILE_EXTENSIONS, Request, narrowed
+from viafoura_mw.settings import Settings
+from viafoura_mw.user import Reading
+from viafoura_mw.viafoura import Session
+from viafoura_mw.waiting import Timer, result_within, start_timer
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+_START: Final = "http.response.start"
+_BODY: Final = "http.response.body"
+#: What may be said between a head and its body, and is not part of it.
+_ASIDES: Final = ("http.response.early_hint", "http.response.push")
+_CONDITIONAL: Final = frozenset(name.lower().encode() for name in CONDITIONAL)
+_SECRET: Final = SECRET_HEADER.lower().encode()
+_OF_INTEREST: Final = frozenset(
+    (b"accept", b"accept-encoding", b"authorization", b"cookie", b"sec-fetch-site", b"x-forwarded-proto", _SECRET)
+)
+
+
+class ViafouraMiddleware:
+    """Wraps an ASGI application, so that its signed-in users' pages carry their Viafoura session.
+
+    ``settings=None`` reads the environment. Raises :class:`~viafoura_mw.errors.SettingsError` when that is wrong.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings | None = None) -> None:
+        settings = settings or Settings.from_env()
+        self._app = _single_callable(app)
+        self._removed = frozenset(name.encode() for name in settings.response_headers)
+        self._parts = parts_of(settings) if settings.enabled else None
+        self._reader = UserReader(settings, self._parts.notices, otherwise="scope") if self._parts else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; anything but HTTP goes to the application as it came."""
+        parts, reader = self._parts, self._reader
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if parts is None or reader is None or INSIDE in scope or not _is_included(parts, scope):
+            await self._app(scope, receive, _removing(self._removed, send) if self._removed else send)
+            return
+        scope[INSIDE] = True
+        response = _Response(parts, reader, scope, send, self._removed)
+        try:
+            await self._app(scope, receive, response.send)
+            await response.break_off()
+        except Exception:
+            await response.break_off()
+            raise
+        finally:
+            response.close()
+
+
+def _single_callable(app: Any) -> ASGIApp:
+    """``app`` as an ASGI 3 application; one that is called twice (ASGI 2) is what does not await when called once."""
+    if inspect.isclass(app):
+        is_asgi3 = hasattr(app, "__await__")
+    else:
+        call = app if inspect.isfunction(app) else getattr(app, "__call__", None)  # noqa: B004 - its kind is asked for
+        is_asgi3 = inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(call)
+    single: ASGIApp = app if is_asgi3 else double_to_single_callable(app)
+    return single
+
+
+def _is_included(parts: Parts, scope: Scope) -> bool:
+    return not parts.rules.looks_at_paths or parts.rules.includes(_path(scope))
+
+
+def _path(scope: Scope) -> str:
+    path, root_path = scope["path"], scope.get("root_path", "")
+    inside = not root_path or path == root_path or path.startswith(root_path + "/")
+    whole: str = path if inside else root_path + path
+    return whole
+
+
+def _removing(names: frozenset[bytes], send: Send) -> Send:
+    """``send`` without the headers that the application sets for us alone."""
+
+    async def send_without(message: Message) -> None:
+        if message["type"] == _START:
+            message = {**message, "headers": [*_without(names, message.get("headers", ()))]}
+        await send(message)
+
+    return send_without
+
+
+def _without(names: frozenset[bytes], headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
+    return ((name, value) for name, value in headers if name.lower() not in names)
+
+
+class _Response:
+    """One response on its way out: the application's ``send``, and the exchange between it and the server's."""
+
+    def __init__(self, parts: Parts, reader: UserReader, scope: Scope, send: Send, removed: frozenset[bytes]) -> None:
+        self._parts = parts
+        self._reader = reader
+        self._scope = scope
+        self._server_send = send
+        self._removed = removed
+        self._fields = fields = _fields_of(scope["headers"])
+        self._cookies = fields.get(b"cookie", "")
+        self._request = Request(
+            scope["method"],
+            parts.cookie.find(self._cookies),
+            parts.rules.looks_at_paths and parts.rules.is_logout(scope["method"], _path(scope)),
+            scope.get("scheme") == "https" or _is_https(fields.get(b"x-forwarded-proto", "")),
+            fields.get(b"sec-fetch-site") == "cross-site",
+        )
+        peer = (scope.get("client") or ("",))[0] or ""
+        self._believed = parts.proxies.believes(peer, fields.get(_SECRET, ""))
+        self._exchange = Exchange(parts.terms, self._request)
+        self._said: dict[str, str] = {}  # the response's headers for `response:` sources
+        self._waiting: list[Message] = []  # the application's messages that wait with the head
+        self._aside = False  # all that is still to come passes as it comes
+        self._hold_until = 0.0
+        self._timer: Timer | None = None
+        self._failure: BaseException | None = None  # of a send that the timer made
+        self._lock = anyio.Lock(fast_acquire=True)
+        self._as_sent: dict[str, Any] = {}  # what of the scope is put back once the head has come
+        self._withhold()
+
+    # What the application sees of the request.
+
+    def _withhold(self) -> None:
+        """Take from the scope what would make the application answer with less than a readable page."""
+        scope, fields = self._scope, self._fields
+        if _SECRET in fields:
+            scope["headers"] = [*_without(frozenset((_SECRET,)), scope["headers"])]
+        if "text/html" not in fields.get(b"accept", "") or not self._may_be_signed_in():
+            return
+        withheld = _CONDITIONAL if self._request.method in ("GET", "HEAD") else frozenset()
+        self._replace("headers", [*self._narrowed(_without(withheld, scope["headers"]))])
+        if extensions := scope.get("extensions"):
+            offered = {name: value for name, value in extensions.items() if name not in FILE_EXTENSIONS}
+            self._replace("extensions", offered)
+
+    def _narrowed(self, headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
+        """``headers`` with one ``Accept-Encoding`` of what is understood, in the place of the first."""
+        accepted = self._fields.get(b"accept-encoding", "")
+        narrow: RawHeaders = [(b"accept-encoding", narrowed(accepted, self._parts.understood).encode("latin-1"))]
+        kept: RawHeaders = []
+        for name, value in headers:
+            if name.lower() != b"accept-encoding" or not accepted:
+                kept.append((name, value))
+            else:
+                kept += narrow
+                narrow = []
+        return kept
+
+    def _replace(self, key: str, value: Any) -> None:
+        self._as_sent[key] = (self._scope[key], value)
+        self._scope[key] = value
+
+    def _restore(self) -> None:
+        for key, (as_sent, ours) in self._as_sent.items():
+            if self._scope.get(key) is ours:
+                self._scope[key] = as_sent
+        self._as_sent = {}
+
+    def _may_be_signed_in(self) -> bool:
+        return (
+            b"authorization" in self._fields
+            or self._parts.cookie.is_in(self._cookies)
+            or bool(self._parts.rules.auth_cookies(self._cookies))
+            or self._reader.is_set_before(self._root)
+        )
+
+    # What the application sends.
+
+    async def send(self, message: Message) -> None:
+        """Take the application's next message."""
+        if self._aside:
+            await self._server_send(message)
+            return
+        async with self._lock:
+            if self._failure is not None:
+                raise self._failure
+            await self._take(message)
+
+    async def _take(self, message: Message) -> None:
+        exchange, kind = self._exchange, message["type"]
+        if self._aside:
+            await self._server_send(message)
+        elif kind == _START and exchange.state in (State.FRESH, State.HOLDING):
+            await self._start(message)
+        elif kind == _BODY and exchange.state is not State.FRESH:
+            await self._feed(message)
+        elif exchange.state is not State.HOLDING:
+            await self._server_send(message)
+        elif kind in _ASIDES:
+            self._waiting.append(message)
+        else:
+            exchange.let_go()
+            await self._carry_on()
+            await self._server_send(message)
+
+    async def _start(self, message: Message) -> None:
+        self._restore()
+        self._cancel_timer()
+        headers = [(name, value) for name, value in message.get("headers", ())]
+        if self._removed:
+            self._said = {_text(name).lower(): _text(value) for name, value in headers if name.lower() in self._removed}
+            headers = [*_without(self._removed, headers)]
+        self._waiting = [{**message, "headers": headers}]
+        self._sent_headers = [(_text(name), _text(value)) for name, value in headers]
+        self._exchange.start(message["status"], self._sent_headers, self._read_free)
+        if self._exchange.state is State.HOLDING:
+            self._hold_until = anyio.current_time() + HOLD
+            self._timer = start_timer(HOLD, self._hold_is_over)
+        await self._carry_on()
+
+    async def _feed(self, message: Message) -> None:
+        exchange = self._exchange
+        held, passing = exchange.state is State.HOLDING, exchange.state is State.PASSING
+        body, more = message.get("body", b""), message.get("more_body", False)
+        if held:
+            self._waiting.append(message)
+        exchange.feed(body if isinstance(body, bytes) else bytes(body), last=not more)
+        if not held:
+            out = exchange.take()
+            if passing:
+                await self._server_send(message)
+            elif out or not more:
+                await self._server_send(_body(out, more=more))
+        elif exchange.state is State.HOLDING and anyio.current_time() >= self._hold_until:
+            exchange.hold_is_over()
+        await self._carry_on()
+
+    async def _hold_is_over(self) -> None:
+        async with self._lock:
+            try:
+                self._exchange.hold_is_over()
+                await self._carry_on()
+            except Exception as error:
+                self._failure = error
+
+    # What the exchange says.
+
+    async def _carry_on(self) -> None:
+        exchange = self._exchange
+        while exchange.need is not None:
+            if exchange.need is Need.USER:
+                exchange.user_is(await self._read_framework())
+            elif exchange.need is Need.SESSION:
+                exchange.session_is(await self._session())
+            else:
+                self._parts.sessions.ensure(exchange.user, self._browser())
+                exchange.probed()
+        if self._waiting and exchange.state is not State.HOLDING:
+            await self._let_head_go()
+        self._aside = exchange.settled
+
+    async def _let_head_go(self) -> None:
+        """Send what waited: as it came, or with the exchange's head and body in their places."""
+        exchange, waiting = self._exchange, self._waiting
+        self._waiting = []
+        if exchange.headers is not self._sent_headers:
+            waiting[0] = {**waiting[0], "headers": _raw(exchange.headers, waiting[0].get("headers", ()))}
+        out = exchange.take()
+        if exchange.state is State.REWRITING:
+            bodies = [message for message in waiting if message["type"] == _BODY]
+            waiting = [message for message in waiting if message["type"] != _BODY]
+            if bodies:
+                waiting.append(_body(out, more=bodies[-1].get("more_body", False)))
+        if exchange.ended_session:
+            self._parts.sessions.logout(exchange.ended_session.id)
+        for message in waiting:
+            await self._server_send(message)
+
+    async def _session(self) -> Session | None:
+        future = self._parts.sessions.ensure(self._exchange.user, self._browser())
+        return await result_within(self._parts.settings.timeout, future)
+
+    def _browser(self) -> bytes:
+        return self._parts.rules.browser(self._cookies, self._fields.get(b"authorization", ""))
+
+    # The user.
+
+    def _read_free(self) -> Reading | None:
+        return None if self._reader.framework else self._reader.read(self._root)
+
+    async def _read_framework(self) -> Reading:
+        try:
+            user = await frameworks.user_in_scope(self._reader.framework, self._scope)
+        except Exception as error:
+            user = error
+
+        def root(kind: str) -> Any:
+            if kind != "user":
+                return self._root(kind)
+            if isinstance(user, Exception):
+                raise user
+            return user
+
+        return self._reader.read(root)
+
+    def _root(self, kind: str) -> Any:
+        match kind:
+            case "scope":
+                return self._scope
+            case "response":
+                return self._said
+            case "header" if self._believed:
+                return _Headers(self._scope["headers"])
+        return None
+
+    # The end.
+
+    async def break_off(self) -> None:
+        """Let go of what is held when the application has returned or raised before its response is complete."""
+        if self._aside or self._exchange.state is not State.HOLDING:
+            return
+        async with self._lock:
+            if self._exchange.break_off():
+                await self._carry_on()
+
+    def close(self) -> None:
+        """Give back what the hold took, whether the response was completed, broken off or cancelled."""
+        self._restore()
+        self._cancel_timer()
+        self._exchange.close()
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class _Headers:
+    """The request's headers by their hyphenated names; one that was sent twice is refused."""
+
+    def __init__(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        self._headers = headers
+
+    def _values(self, name: str) -> list[str]:
+        wanted = name.lower().encode()
+        return [_text(value) for field, value in self._headers if field.lower() == wanted]
+
+    def __contains__(self, name: str) -> bool:
+        return bool(self._values(name))
+
+    def __getitem__(self, name: str) -> str:
+        value = ",".join(self._values(name))
+        if "," in value:
+            raise ValueError("a header that says who the user is came more than once")
+        return value
+
+
+def _fields_of(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
+    """The request's headers that matter here; repeated ones joined (RFC 9110 §5.3, RFC 9113 §8.2.3)."""
+    fields: dict[bytes, str] = {}
+    for name, value in headers:
+        if name in _OF_INTEREST:
+            joint = "; " if name == b"cookie" else ", "
+            fields[name] = f"{fields[name]}{joint}{_text(value)}" if name in fields else _text(value)
+    return fields
+
+
+def _raw(headers: Headers, as_sent: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
+    """``headers`` as bytes; the names of those that the application did not send in lower case, as ASGI has it."""
+    own = {name for name, _ in as_sent}
+    raw = ((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers)
+    return [(name if name in own else name.lower(), value) for name, value in raw]
+
+
+def _body(pieces: Iterable[bytes], *, more: bool) -> Message:
+    return {"type": _BODY, "body": b"".join(pieces), "more_body": more}
+
+
+def _text(value: bytes) -> str:
+    return value.decode("latin-1")
+
+
+def _is_https(forwarded_proto: str) -> bool:
+    return forwarded_proto.partition(",")[0].strip().lower() == "https"
+
+
+if _named := loading.named_application():
+    application = app = ViafouraMiddleware(loading.load(_named))

@@ -1,0 +1,50 @@
+"""What both doors are made of, put together once from the settings."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from viafoura_mw.codings import understood
+from viafoura_mw.cookie import SessionCookie
+from viafoura_mw.exchange import HoldBudget, Terms
+from viafoura_mw.notices import Notices
+from viafoura_mw.proxies import ProxyTrust
+from viafoura_mw.request import RequestRules
+from viafoura_mw.sessions import Sessions
+from viafoura_mw.settings import Settings
+from viafoura_mw.viafoura import Viafoura
+
+#: The key in an environ or a scope that says "already inside", so that an application wrapped twice is served once.
+INSIDE: Final = "viafoura_mw"
+
+_BUDGET: Final = HoldBudget()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of an enabled middleware; ``understood`` are the content codings that pages may come in."""
+
+    settings: Settings
+    rules: RequestRules
+    proxies: ProxyTrust
+    cookie: SessionCookie
+    sessions: Sessions
+    terms: Terms
+    notices: Notices
+    understood: tuple[str, ...]
+
+
+def parts_of(settings: Settings) -> Parts:
+    """Put the parts together; opens nothing and starts nothing."""
+    notices = Notices()
+    cookie = SessionCookie(settings)
+    viafoura = Viafoura(
+        site_id=settings.site_id,
+        api_key=settings.api_key,
+        api_url=settings.api_url,
+        token_url=settings.token_url or f"{settings.api_url}/oauth2/token",
+        timeout=settings.timeout,
+    )
+    sessions = Sessions(viafoura, timeout=settings.timeout)
+    terms = Terms(cookie, sessions.hopeless, settings.lookahead, settings.debug_header, _BUDGET, notices)
+    rules, proxies = RequestRules(settings), ProxyTrust(settings)
+    return Parts(settings, rules, proxies, cookie, sessions, terms, notices, understood())

@@ -1,0 +1,35 @@
+"""Which requests come from a proxy whose headers may say who the user is."""
+
+import hmac
+import ipaddress
+from typing import Final
+
+from viafoura_mw.settings import Settings
+
+SECRET_HEADER: Final = "X-Viafoura-Proxy-Secret"
+
+
+class ProxyTrust:
+    """Believes a peer by its address, by the secret that it sends, or, where both are set, by both."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._networks = settings.trusted_proxies
+        self._secret = settings.proxy_secret.encode()
+
+    def believes(self, peer: str, secret: str) -> bool:
+        """Whether ``peer`` (an address; empty for a unix socket) that sent ``secret`` is a trusted proxy."""
+        if not self._networks and not self._secret:
+            return False
+        knows_secret = not self._secret or hmac.compare_digest(secret.encode("utf-8", "replace"), self._secret)
+        return knows_secret and (not self._networks or self._is_near(peer))
+
+    def _is_near(self, peer: str) -> bool:
+        if not peer:
+            return "unix" in self._networks
+        try:
+            address = ipaddress.ip_address(peer.partition("%")[0])
+        except ValueError:
+            return False
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        return any(network != "unix" and address in network for network in self._networks)

@@ -1,0 +1,71 @@
+"""The reading of the user by what ``VIAFOURA_USER`` says: by which preset, and of which user object."""
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from viafoura_mw import frameworks
+from viafoura_mw.notices import LOGGER, Notices
+from viafoura_mw.presets import Preset
+from viafoura_mw.settings import Settings
+from viafoura_mw.sources import Source, resolve
+from viafoura_mw.user import Reading, is_nobody, read_user
+
+Root = Callable[[str], Any]
+
+_OF_REQUEST: Final = ("environ", "scope", "header")
+
+
+class UserReader:
+    """Reads users by one preset, which is settled at the first response and then never changes.
+
+    ``otherwise`` is the preset that ``auto`` means where no framework is recognised.
+    """
+
+    def __init__(self, settings: Settings, notices: Notices, *, otherwise: str) -> None:
+        self._settings = settings
+        self._notices = notices
+        self._otherwise = otherwise
+        self._settled: Preset | None = None if settings.user == "auto" else settings.preset(settings.user)
+        early = settings.preset(otherwise if settings.user == "auto" else settings.user)
+        self._early = [source for source in (*early.sources.id, *early.user_object) if source.kind in _OF_REQUEST]
+
+    @property
+    def _preset(self) -> Preset:
+        if self._settled is None:
+            name = frameworks.recognised() or self._otherwise
+            LOGGER.log(logging.INFO, "VIAFOURA_USER=auto: the user is read by preset %s", name)
+            self._settled = self._settings.preset(name)
+        return self._settled
+
+    @property
+    def framework(self) -> str | None:
+        """The framework that must be asked for the user object, which may cost a query."""
+        return self._preset.framework
+
+    def is_set_before(self, root: Root) -> bool:
+        """Whether the server, or a layer outside, has set a user before the application is called."""
+        return any(source.steps[0] in (root(source.kind) or ()) for source in self._early)
+
+    def read(self, root: Root) -> Reading:
+        """Read the user; ``root(kind)`` gives what a source steps down from, or raises as the site does."""
+        preset = self._preset
+        found: list[Any] = []
+
+        def root_or_user(kind: str) -> Any:
+            if kind != "user":
+                return root(kind)
+            if not found:
+                found.append(_user_object(preset.user_object, root))
+            return found[0]
+
+        return read_user(preset.sources, root_or_user, self._notices)
+
+
+def _user_object(places: tuple[Source, ...], root: Root) -> Any:
+    """The first user object that stands for somebody; a user that is a string is its own id."""
+    candidates = (resolve(root(place.kind), place.steps) for place in places) if places else (root("user"),)
+    for candidate in candidates:
+        if candidate is not None and not is_nobody(candidate):
+            return {"id": candidate} if isinstance(candidate, str | int) else candidate
+    return None

@@ -1,0 +1,376 @@
+"""The WSGI door (PEP 3333): feeds an application's response to an exchange, and carries out what it says.
+
+The server's ``start_response`` is called when the exchange lets the head go, always before the middleware returns:
+some servers read the head then, others at the first chunk. A response that is none of our business is returned as the
+very object that the application returned.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sized
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+from viafoura_mw import frameworks, loading
+from viafoura_mw.exchange import HOLD, Exchange, Need, State
+from viafoura_mw.parts import INSIDE, Parts, parts_of
+from viafoura_mw.privacy import Headers
+from viafoura_mw.proxies import SECRET_HEADER
+from viafoura_mw.reading import UserReader
+from viafoura_mw.request import CONDITIONAL, Request, narrowed
+from viafoura_mw.settings import Settings
+from viafoura_mw.user import Reading, utf8_of_latin1
+from viafoura_mw.viafoura import Session
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+Write = Callable[[bytes], object]
+
+_SECRET: Final = "HTTP_" + SECRET_HEADER.upper().replace("-", "_")
+_CONDITIONAL: Final = tuple("HTTP_" + name.upper().replace("-", "_") for name in CONDITIONAL)
+_ACCEPT_ENCODING: Final = "HTTP_ACCEPT_ENCODING"
+
+
+class ViafouraMiddleware:
+    """Wraps a WSGI application, so that its signed-in users' pages carry their Viafoura session.
+
+    ``settings=None`` reads the environment. Raises :class:`~viafoura_mw.errors.SettingsError` when that is wrong.
+    """
+
+    def __init__(self, app: "WSGIApplication", settings: Settings | None = None) -> None:
+        settings = settings or Settings.from_env()
+        self._app = app
+        self._removed = settings.response_headers
+        self._parts = parts_of(settings) if settings.enabled else None
+        self._reader = UserReader(settings, self._parts.notices, otherwise="remote-user") if self._parts else None
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        parts, reader = self._parts, self._reader
+        if parts is None or reader is None or INSIDE in environ or not _is_included(parts, environ):
+            if self._removed:
+                start_response = _removing(self._removed, start_response)
+            return self._app(environ, start_response)
+        environ[INSIDE] = True
+        response = _Response(parts, reader, environ, start_response, self._removed)
+        try:
+            iterable = self._app(environ, response.start_response)
+        except BaseException:
+            response.break_off()
+            raise
+        return iterable if response.is_untouched and not response.signed_out else _body(response, iterable)
+
+
+def _is_included(parts: Parts, environ: "WSGIEnvironment") -> bool:
+    return not parts.rules.looks_at_paths or parts.rules.includes(_path(environ))
+
+
+def _path(environ: "WSGIEnvironment") -> str:
+    return utf8_of_latin1(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""))
+
+
+def _removing(names: frozenset[str], start_response: "StartResponse") -> "StartResponse":
+    """``start_response`` without the headers that the application sets for us alone."""
+
+    def start(status: str, headers: Headers, exc_info: ExcInfo | None = None) -> Write:
+        return _call(start_response, status, _without(names, headers), exc_info)
+
+    return start
+
+
+def _without(names: frozenset[str], headers: Headers) -> Headers:
+    return [(name, value) for name, value in headers if name.lower() not in names]
+
+
+def _call(start_response: "StartResponse", status: str, headers: Headers, exc_info: ExcInfo | None) -> Write:
+    """Call with two arguments when there is no ``exc_info``: some servers' function takes no third."""
+    return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+
+
+class _Response:
+    """One response on its way out: the application's ``start_response`` and ``write``, and the exchange between."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        reader: UserReader,
+        environ: "WSGIEnvironment",
+        start_response: "StartResponse",
+        removed: frozenset[str],
+    ) -> None:
+        self._parts = parts
+        self._reader = reader
+        self._environ = environ
+        self._server_start = start_response
+        self._removed = removed
+        self._server_write: Write | None = None
+        self._status = ""
+        self._exc_info: ExcInfo | None = None
+        self._gone = False  # the head has been given to the server
+        self._hold_until = 0.0
+        self._said: dict[str, str] = {}  # the response's headers for `response:` sources
+        self.ready: deque[bytes] = deque()  # what may leave of the body and has not
+        self.signed_out = False
+        self.wrote = False
+        cookies = environ.get("HTTP_COOKIE", "")
+        self._request = Request(
+            environ["REQUEST_METHOD"],
+            parts.cookie.find(cookies),
+            parts.rules.is_logout(environ["REQUEST_METHOD"], _path(environ)) if parts.rules.looks_at_paths else False,
+            environ.get("wsgi.url_scheme") == "https" or _forwarded_https(environ),
+            environ.get("HTTP_SEC_FETCH_SITE") == "cross-site",
+        )
+        self._believed = parts.proxies.believes(environ.get("REMOTE_ADDR", ""), environ.pop(_SECRET, ""))
+        self._withheld = self._withhold(cookies)
+        self._exchange = Exchange(parts.terms, self._request)
+
+    # What the application sees of the request.
+
+    def _withhold(self, cookies: str) -> dict[str, str]:
+        """Take from the environ what would make the application answer with less than a readable page."""
+        environ = self._environ
+        if "text/html" not in environ.get("HTTP_ACCEPT", "") or not self._may_be_signed_in(cookies):
+            return {}
+        withheld = {}
+        if self._request.method in ("GET", "HEAD"):
+            withheld = {name: environ.pop(name) for name in _CONDITIONAL if name in environ}
+        if accepted := environ.get(_ACCEPT_ENCODING):
+            environ[_ACCEPT_ENCODING] = narrowed(accepted, self._parts.understood)
+            withheld[_ACCEPT_ENCODING] = accepted
+        return withheld
+
+    def _may_be_signed_in(self, cookies: str) -> bool:
+        return (
+            "HTTP_AUTHORIZATION" in self._environ
+            or self._parts.cookie.is_in(cookies)
+            or bool(self._parts.rules.auth_cookies(cookies))
+            or self._reader.is_set_before(self._root)
+        )
+
+    def _restore(self) -> None:
+        for name, value in self._withheld.items():
+            if name == _ACCEPT_ENCODING or name not in self._environ:
+                self._environ[name] = value
+        self._withheld = {}
+
+    # What the application calls.
+
+    def start_response(self, status: str, headers: Headers, exc_info: ExcInfo | None = None) -> Write:
+        """Take the application's head (PEP 3333, "The start_response() Callable")."""
+        self._restore()
+        if self._removed:
+            self._said = {name.lower(): value for name, value in headers if name.lower() in self._removed}
+            headers = _without(self._removed, headers)
+        if self._gone:
+            write = _call(self._server_start, status, headers, exc_info)  # raises, or replaces the head
+            self.ready.clear()
+            self._exchange.step_aside()
+            return write
+        if self._exchange.state is not State.FRESH and not exc_info:
+            raise AssertionError("start_response() was called a second time without exc_info")
+        self._status, self._exc_info = status, exc_info
+        self._exchange.start(int(status[:3]), headers, self._read_free)
+        self._hold_until = time.monotonic() + HOLD
+        self._carry_on()
+        if self.is_untouched and self._server_write is not None:
+            return self._server_write
+        return self._write
+
+    def _write(self, chunk: bytes) -> None:
+        """Take a chunk of an application that writes (PEP 3333, "The write() Callable")."""
+        self.wrote = True
+        self.feed(chunk)
+        while self.ready and self._server_write is not None:  # Granian's start_response gives no write
+            self._server_write(self.ready.popleft())
+
+    # What the exchange says.
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether the head has left as it came, and the body is to do the same."""
+        return self._gone and self._exchange.settled and not self.ready
+
+    @property
+    def may_leave(self) -> bool:
+        """Whether the head is with the server."""
+        return self._gone
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that is still to come passes as it comes."""
+        return self._exchange.settled
+
+    def feed(self, chunk: bytes, *, last: bool = False) -> None:
+        """Take the next chunk of the body; what may leave then is ``ready``."""
+        self._exchange.feed(chunk, last=last)
+        if self._exchange.state is State.HOLDING and time.monotonic() >= self._hold_until:
+            self._exchange.hold_is_over()
+        self._carry_on()
+
+    def _carry_on(self) -> None:
+        exchange = self._exchange
+        while exchange.need is not None:
+            if exchange.need is Need.USER:
+                exchange.user_is(self._read_framework())
+            elif exchange.need is Need.SESSION:
+                exchange.session_is(self._session())
+            else:
+                self._parts.sessions.ensure(exchange.user, self._browser())
+                exchange.probed()
+        if exchange.state in (State.PASSING, State.REWRITING) and not self._gone:
+            self._let_head_go()
+        self.ready += exchange.take()
+
+    def _let_head_go(self) -> None:
+        exc_info, self._exc_info = self._exc_info, None
+        self._server_write = _call(self._server_start, self._status, self._exchange.headers, exc_info)
+        self._gone = True
+        if self._exchange.ended_session:
+            self._parts.sessions.logout(self._exchange.ended_session.id)
+            self.signed_out = True
+
+    def _session(self) -> Session | None:
+        future = self._parts.sessions.ensure(self._exchange.user, self._browser())
+        try:
+            return future.result(self._parts.settings.timeout)
+        except TimeoutError:
+            return None
+
+    def _browser(self) -> bytes:
+        environ = self._environ
+        return self._parts.rules.browser(environ.get("HTTP_COOKIE", ""), environ.get("HTTP_AUTHORIZATION", ""))
+
+    # The user.
+
+    def _read_free(self) -> Reading | None:
+        return None if self._reader.framework else self._reader.read(self._root)
+
+    def _read_framework(self) -> Reading:
+        def root(kind: str) -> Any:
+            if kind == "user":
+                return frameworks.user_in_environ(self._reader.framework, self._environ)
+            return self._root(kind)
+
+        return self._reader.read(root)
+
+    def _root(self, kind: str) -> Any:
+        match kind:
+            case "environ":
+                return self._environ
+            case "response":
+                return self._said
+            case "header" if self._believed:
+                return _Headers(self._environ)
+        return None
+
+    # The end.
+
+    def break_off(self) -> None:
+        """Let go of what was held, when the application raises before its response is complete."""
+        self._restore()
+        if self._exchange.break_off():
+            self._carry_on()
+
+    def close(self) -> None:
+        """Give back what the hold took; make the calls that only this thread can make, now that the page has left."""
+        self._exchange.close()
+        if self.signed_out:
+            self._parts.sessions.run_pending()
+
+
+class _Headers:
+    """The request's headers by their hyphenated names; one that was sent twice is refused."""
+
+    def __init__(self, environ: "WSGIEnvironment") -> None:
+        self._environ = environ
+
+    def __contains__(self, name: str) -> bool:
+        return _key(name) in self._environ
+
+    def __getitem__(self, name: str) -> str:
+        value: str = self._environ[_key(name)]
+        if "," in value:
+            raise ValueError("a header that says who the user is came more than once")
+        return value
+
+
+def _key(name: str) -> str:
+    return "HTTP_" + name.upper().replace("-", "_")
+
+
+def _forwarded_https(environ: "WSGIEnvironment") -> bool:
+    forwarded: str = environ.get("HTTP_X_FORWARDED_PROTO", "")
+    return forwarded.partition(",")[0].strip().lower() == "https"
+
+
+def _body(response: _Response, iterable: Iterable[bytes]) -> Iterable[bytes]:
+    """What the server iterates: the application's own iterable, if nothing of it is changed and it can begin anew."""
+    body = _Body(response, iterable)
+    body.pull_head()
+    if isinstance(iterable, list | tuple) and body.is_as_it_came:
+        return iterable
+    return body
+
+
+class _Body:
+    """An application's iterable, from which chunks are pulled until the head may leave, and then as the server asks."""
+
+    def __init__(self, response: _Response, iterable: Iterable[bytes]) -> None:
+        self._response = response
+        self._iterable = iterable
+        self._iterator: Iterator[bytes] | None = None
+        self._is_one_chunk = isinstance(iterable, Sized) and len(iterable) == 1
+        self._ended = False
+        self._error: BaseException | None = None
+
+    @property
+    def is_as_it_came(self) -> bool:
+        """Whether the body is the application's own, and nothing is to be done when it is closed."""
+        response = self._response
+        return response.is_settled and self._error is None and not (response.signed_out or response.wrote)
+
+    def pull_head(self) -> None:
+        """Pull chunks until the head has been given to the server, or cannot be."""
+        while not (self._response.may_leave or self._ended or self._error or self._response.ready):
+            self._pull()
+
+    def _pull(self) -> None:
+        try:
+            if self._iterator is None:
+                self._iterator = iter(self._iterable)
+            chunk = next(self._iterator)
+        except StopIteration:
+            self._ended = True
+            self._response.feed(b"", last=True)
+        except BaseException as error:
+            self._error = error
+            self._response.break_off()
+        else:
+            self._response.feed(chunk, last=self._is_one_chunk)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        ready = self._response.ready
+        while not ready:
+            if self._error is not None:
+                error, self._error, self._ended = self._error, None, True
+                raise error
+            if self._ended:
+                raise StopIteration
+            self._pull()
+        return ready.popleft()
+
+    def close(self) -> None:
+        """Close the application's iterable (PEP 3333: whether or not it was exhausted)."""
+        try:
+            if hasattr(self._iterable, "close"):
+                self._iterable.close()
+        finally:
+            self._response.close()
+
+
+if _named := loading.named_application():
+    application = app = ViafouraMiddleware(loading.load(_named))
