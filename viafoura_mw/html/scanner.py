@@ -1,0 +1,71 @@
+"""The platform's start tag in a page: whole, or as it comes in chunks."""
+
+from dataclasses import dataclass
+
+from viafoura_mw.html import tokens
+from viafoura_mw.html.candidates import last_candidate
+from viafoura_mw.html.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What a chunk gives: ``before + tag + after`` is what was held and the chunk, less what is held now."""
+
+    before: bytes
+    tag: bytes | None = None
+    after: bytes = b""
+
+
+class Scanner:
+    """Looks for the platform's start tag in a page that comes in chunks.
+
+    Everything passes as it comes but the bytes of an unfinished start tag that may be the one sought.
+    """
+
+    def __init__(self) -> None:
+        self._tokenizer = Tokenizer()
+        self._tail = b""  # undecided bytes at the end of what was fed, to be read again
+        self._withheld = False  # the tail has not left yet
+
+    @property
+    def finished(self) -> bool:
+        """Whether the tag cannot come any more: it was found, or nothing can be known from here on."""
+        return self._tokenizer.finished
+
+    def feed(self, chunk: bytes) -> Cut:
+        """The next bytes of the page. When the tag has come, ``after`` is what follows it, unread."""
+        tokenizer = self._tokenizer
+        if tokenizer.finished:
+            return Cut(chunk)
+        data = self._tail + chunk if self._tail else chunk
+        gone = 0 if self._withheld else len(self._tail)
+        undecided = tokenizer.run(data, len(data))
+        if tokenizer.tag is not None:
+            begins = max(tokenizer.tag_end - len(tokenizer.tag), gone)
+            return Cut(data[gone:begins], tokenizer.tag, data[tokenizer.tag_end :])
+        self._tail = b"" if self.finished else data[undecided:]
+        self._withheld = tokenizer.may_begin and bool(tokens.SCRIPT_TO_BE.match(self._tail))
+        held = len(data)
+        if tokenizer.held is not None:
+            held = tokenizer.held
+        elif self._withheld:
+            held = undecided
+        if not gone and not tokenizer.released and held == len(data):
+            return Cut(data)
+        return Cut(tokenizer.released + data[gone:held])
+
+    def end(self) -> bytes:
+        """The page has ended: what is still held, verbatim. A start tag that never ended is none."""
+        if self.finished:
+            return b""
+        return self._tokenizer.kept() + (self._tail if self._withheld else b"")
+
+
+def find(page: bytes) -> tuple[int, int] | None:
+    """Where the platform's start tag begins and ends in a complete page."""
+    last = last_candidate(page)
+    if last < 0:
+        return None
+    tokenizer = Tokenizer()
+    tokenizer.run(page, last)
+    return None if tokenizer.tag is None else (tokenizer.tag_end - len(tokenizer.tag), tokenizer.tag_end)

@@ -1,0 +1,102 @@
+"""The platform's start tag once it is known where it begins and ends: its attributes, its id, the session in it.
+
+WHATWG §13.2.5.32 to §13.2.5.40 (the attribute states). Everything here is given a whole start tag, from its ``<`` to
+its ``>``, so that nothing has to be resumed.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+PLATFORM: Final = b"viafoura-platform"
+
+# A name may begin with "=" (unexpected-equals-sign-before-attribute-name) and hold quotes; a value without quotes may
+# hold a solidus. The repeats are possessive: nothing is ever tried twice.
+_ATTRIBUTE: Final = re.compile(
+    rb"([^\t\n\f\r />][^\t\n\f\r />=]*+)"
+    rb"(?:[\t\n\f\r ]*+=[\t\n\f\r ]*+(\"[^\"]*+\"|'[^']*+'|[^\t\n\f\r >]*+))?+"
+)
+_TAG_NAME: Final = re.compile(rb"<[^\t\n\f\r />]++")
+_NUMERIC_REFERENCE: Final = re.compile(rb"&#(?:[xX]0*+([0-9a-fA-F]++)|0*+([0-9]++));?+")
+_LONGEST_ASCII_CODE: Final = 3  # digits of "127"; a longer code is no letter of the id, and int() may refuse it
+
+
+class Attribute(NamedTuple):
+    """One attribute where it stands in its tag: ``tag[start:end]``, its value without the quotes.
+
+    ``slot`` is where a value's spelling stands, quotes included: empty, at the name's end, for a name alone.
+    """
+
+    name: bytes
+    value: bytes
+    has_value: bool
+    slot: tuple[int, int]
+
+
+def attributes(tag: bytes) -> Iterator[Attribute]:
+    """The attributes of a start tag in source order, duplicates included, names in lower case."""
+    name_end = _TAG_NAME.match(tag)
+    assert name_end is not None, "a start tag begins with its name"
+    for found in _ATTRIBUTE.finditer(tag, name_end.end(), len(tag) - 1):
+        spelling = found[2]
+        has_value = spelling is not None
+        value = spelling[1:-1] if has_value and spelling[:1] in (b'"', b"'") else spelling or b""
+        slot = found.span(2) if has_value else (found.end(1), found.end(1))
+        yield Attribute(found[1].lower(), value, has_value, slot)
+
+
+def value_of(tag: bytes, name: bytes) -> bytes | None:
+    """The value that a browser gives the attribute: of duplicates the first counts. ``None`` when it is not there."""
+    return next((decoded(each.value) for each in attributes(tag) if each.name == name), None)
+
+
+def decoded(value: bytes) -> bytes:
+    """An attribute's value with its numeric character references to ASCII read (WHATWG §13.2.5.80).
+
+    Named references stay as they are, and so do those to other characters: none of them makes a letter of an id that is
+    sought (the tests hold this against the standard's table).
+    """
+    return _NUMERIC_REFERENCE.sub(_referenced, value) if b"&#" in value else value
+
+
+def _referenced(found: re.Match[bytes]) -> bytes:
+    hexadecimal, decimal = found.groups()
+    digits: bytes = hexadecimal or decimal
+    if len(digits) > _LONGEST_ASCII_CODE:
+        return found[0]
+    code = int(digits, 16 if hexadecimal else 10)
+    return bytes([code]) if 0 < code < 128 else found[0]
+
+
+def is_platform(tag: bytes) -> bool:
+    """Whether the id of a script's start tag is exactly the platform's."""
+    return value_of(tag, b"id") == PLATFORM
+
+
+def with_session(tag: bytes, user_id: str, session: str) -> bytes:
+    """The platform's start tag with ``data-uid`` and ``data-sid`` set; every other byte stays as it is.
+
+    A value is replaced where it stands, in the first attribute of that name, which is the one that counts. What is not
+    there is added right behind the id, whose value is never empty, so that nothing can run together with it.
+    """
+    wanted = {b"data-uid": _quoted(user_id), b"data-sid": _quoted(session)}
+    edits: list[tuple[int, int, bytes]] = []
+    behind_id = 0
+    for each in attributes(tag):
+        start, end = each.slot
+        if each.name == b"id" and not behind_id:
+            behind_id = end
+        elif each.name in wanted:
+            value = wanted.pop(each.name)
+            edits.append((start, end, value if each.has_value else b"=" + value))
+    added = b"".join(b" " + name + b"=" + value for name, value in wanted.items())
+    edits.append((behind_id, behind_id, added))
+    for start, end, spelling in sorted(edits, reverse=True):
+        tag = tag[:start] + spelling + tag[end:]
+    return tag
+
+
+def _quoted(value: str) -> bytes:
+    """A value in double quotes, in ASCII whatever the page's charset is."""
+    escaped = value.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
+    return b'"' + escaped.replace("\r", "&#13;").encode("ascii", "xmlcharrefreplace") + b'"'

@@ -1,0 +1,60 @@
+"""The byte patterns of WHATWG tokenization (§13.2.5): what can be swallowed in C, and where each text ends.
+
+All repeats are possessive and no group captures inside of one (Python 3.11.2 to 3.11.7 raise ``SystemError`` there),
+so that each byte is looked at a bounded number of times whatever the document says.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from viafoura_mw.html.open_elements import TEXT_ELEMENTS
+
+_WS: Final = r"\t\n\f\r "
+
+
+def _any_case(name: str) -> str:
+    """A pattern of an ASCII name in any case; sets of two are faster than ``(?i:…)``."""
+    return "".join(f"[{c}{c.upper()}]" if c.isalpha() else re.escape(c) for c in name)
+
+
+def _one_of(names: Iterable[str]) -> str:
+    return "(?:" + "|".join(map(_any_case, names)) + ")"
+
+
+def _compile(pattern: str) -> re.Pattern[bytes]:
+    return re.compile(pattern.encode("ascii"))
+
+
+# An attribute of which at least one more byte is there, so that where it ends is final.
+_ATTRIBUTE: Final = (
+    rf"[^{_WS}/>][^{_WS}/>=]*+(?:[{_WS}]*+=[{_WS}]*+"
+    rf"(?:\"[^\"]*+\"|'[^']*+'|[^{_WS}>\"'][^{_WS}>]*+(?=[{_WS}>])|(?=>))|(?=[{_WS}]*+[^{_WS}=]))"
+)
+_ATTRIBUTES: Final = rf"(?:[{_WS}]++|/(?=[^>])|{_ATTRIBUTE})*+"
+
+# What follows the name in a whole tag; the group is the solidus of a self-closing one.
+REST_OF_TAG: Final = _compile(rf"{_ATTRIBUTES}(/?+)>")
+WHOLE_ATTRIBUTES: Final = _compile(_ATTRIBUTES)
+
+# A tag whose name is there as a whole.
+TAG: Final = _compile(rf"<(/?+)([a-zA-Z][^{_WS}/>]*+)(?=[{_WS}/>])")
+# What the bytes at the end may still become: "<", "</", "<!", "<!-", "<![CDA", "<na".
+UNDECIDED: Final = _compile(rf"<(?:/?(?:[a-zA-Z][^{_WS}/>]*+)?|!(?:--?-?|\[(?:C(?:D(?:A(?:T(?:A)?)?)?)?)?)?)\Z")
+SCRIPT_TO_BE: Final = _compile(r"<(?:[sS](?:[cC](?:[rR](?:[iI](?:[pP](?:[tT])?)?)?)?)?)?\Z")
+
+_TEXT_NAMES: Final = sorted(name.decode() for name in TEXT_ELEMENTS)
+_STARTS: Final = _one_of(["script", *_TEXT_NAMES, "template", "select", "svg", "math", "plaintext", "frameset"])
+_ORDINARY: Final = rf"/?+[a-zA-Z][^{_WS}/>]*+{_ATTRIBUTES}/?+>"
+# Plain HTML that changes nothing: text, and whole tags of no consequence.
+BORING: Final = _compile(rf"(?:[^<]++|<(?:(?!{_STARTS}[{_WS}/>]){_ORDINARY}|(?=[^a-zA-Z!?/])))*+")
+
+COMMENT_CLOSED_AT_ONCE: Final = re.compile(rb"-?>")
+COMMENT_END: Final = re.compile(rb"--!?>")
+CDATA_END: Final = re.compile(rb"]]>")
+BOGUS_END: Final = re.compile(rb">")
+TEXT_END: Final = {name.encode(): _compile(rf"</{_any_case(name)}(?=[{_WS}/>])") for name in [*_TEXT_NAMES, "script"]}
+_SCRIPT: Final = _any_case("script")
+SCRIPT_DATA: Final = _compile(rf"<(?:/{_SCRIPT}(?=[{_WS}/>])|!--)")
+SCRIPT_ESCAPED: Final = _compile(rf"<(?:/{_SCRIPT}|{_SCRIPT})(?=[{_WS}/>])|-->")
+SCRIPT_DOUBLE_ESCAPED: Final = _compile(rf"</{_SCRIPT}(?=[{_WS}/>])|-->")
