@@ -3,6 +3,7 @@
 ViafouraError
 ├── SettingsError         the environment asks for something impossible
 ├── LoginRefused          Viafoura will not log this user in
+├── LogoutRefused         Viafoura will not end this session
 ├── CredentialsRefused    Viafoura does not accept the site id and the API key
 └── ViafouraUnavailable   no usable answer: refused, reset, timed out, 5xx, nonsense
 """
@@ -28,6 +29,14 @@ class LoginRefused(ViafouraError):
     def __init__(self, status: int) -> None:
         self.status = status
         super().__init__(f"Viafoura refused the login with status {status}")
+
+
+class LogoutRefused(ViafouraError):
+    """Viafoura answered a logout with a 4xx ``status``: it knows no such session, or no such logout."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        super().__init__(f"Viafoura refused the logout with status {status}")
 
 
 class CredentialsRefused(ViafouraError):
