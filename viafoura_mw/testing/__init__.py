@@ -1,0 +1,13 @@
+"""A simulated Viafoura over real HTTP on loopback, for this project's tests and for its users' own.
+
+with SimulatedViafoura() as viafoura:
+    settings = Settings.from_env(viafoura.environ())
+    ...
+    assert viafoura.count("login") == 1
+"""
+
+from viafoura_mw.testing.faults import Fault
+from viafoura_mw.testing.service import Call
+from viafoura_mw.testing.simulator import SimulatedViafoura, serve
+
+__all__ = ["Call", "Fault", "SimulatedViafoura", "serve"]
