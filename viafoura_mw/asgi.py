@@ -7,6 +7,7 @@ application runs in its caller's own task, and its exceptions and its cancellati
 
 import inspect
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -17,7 +18,7 @@ from viafoura_mw import frameworks, loading
 from viafoura_mw.exchange import HOLD, Exchange, Need, State
 from viafoura_mw.parts import INSIDE, Parts, parts_of
 from viafoura_mw.privacy import Headers
-from viafoura_mw.proxies import SECRET_HEADER
+from viafoura_mw.proxies import PROOF
 from viafoura_mw.reading import UserReader
 from viafoura_mw.request import CONDITIONAL, FILE_EXTENSIONS, Request, narrowed
 from viafoura_mw.settings import Settings
@@ -32,9 +33,9 @@ _BODY: Final = "http.response.body"
 #: What may be said between a head and its body, and is not part of it.
 _ASIDES: Final = ("http.response.early_hint", "http.response.push")
 _CONDITIONAL: Final = frozenset(name.lower().encode() for name in CONDITIONAL)
-_SECRET: Final = SECRET_HEADER.lower().encode()
+_PROOF: Final = PROOF.lower().encode()
 _OF_INTEREST: Final = frozenset(
-    (b"accept", b"accept-encoding", b"authorization", b"cookie", b"sec-fetch-site", b"x-forwarded-proto", _SECRET)
+    (b"accept", b"accept-encoding", b"authorization", b"cookie", b"sec-fetch-site", b"x-forwarded-proto", _PROOF)
 )
 
 
@@ -61,7 +62,7 @@ class ViafouraMiddleware:
             await self._app(scope, receive, _removing(self._removed, send) if self._removed else send)
             return
         scope[INSIDE] = True
-        response = _Response(parts, reader, scope, send, self._removed)
+        response = _Response(parts, reader, scope, send)
         try:
             await self._app(scope, receive, response.send)
             await response.break_off()
@@ -79,7 +80,7 @@ def _single_callable(app: Any) -> ASGIApp:
     else:
         call = app if inspect.isfunction(app) else getattr(app, "__call__", None)  # noqa: B004 - its kind is asked for
         is_asgi3 = inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(call)
-    single: ASGIApp = app if is_asgi3 else double_to_single_callable(app)
+    single: ASGIApp = app if is_asgi3 else double_to_single_callable(app)  # type: ignore[no-untyped-call]
     return single
 
 
@@ -112,48 +113,41 @@ def _without(names: frozenset[bytes], headers: Iterable[tuple[bytes, bytes]]) ->
 class _Response:
     """One response on its way out: the application's ``send``, and the exchange between it and the server's."""
 
-    def __init__(self, parts: Parts, reader: UserReader, scope: Scope, send: Send, removed: frozenset[bytes]) -> None:
+    def __init__(self, parts: Parts, reader: UserReader, scope: Scope, send: Send) -> None:
         self._parts = parts
         self._reader = reader
         self._scope = scope
         self._server_send = send
-        self._removed = removed
-        self._fields = fields = _fields_of(scope["headers"])
-        self._cookies = fields.get(b"cookie", "")
-        self._request = Request(
-            scope["method"],
-            parts.cookie.find(self._cookies),
-            parts.rules.looks_at_paths and parts.rules.is_logout(scope["method"], _path(scope)),
-            scope.get("scheme") == "https" or _is_https(fields.get(b"x-forwarded-proto", "")),
-            fields.get(b"sec-fetch-site") == "cross-site",
-        )
-        peer = (scope.get("client") or ("",))[0] or ""
-        self._believed = parts.proxies.believes(peer, fields.get(_SECRET, ""))
-        self._exchange = Exchange(parts.terms, self._request)
-        self._said: dict[str, str] = {}  # the response's headers for `response:` sources
-        self._waiting: list[Message] = []  # the application's messages that wait with the head
+        self._fields = _fields_of(scope["headers"])
+        self._cookies = self._fields.get(b"cookie", "")
+        self._exchange: Exchange | None = None  # none before the head, and where the response is plainly not ours
         self._aside = False  # all that is still to come passes as it comes
-        self._hold_until = 0.0
         self._timer: Timer | None = None
-        self._failure: BaseException | None = None  # of a send that the timer made
-        self._lock = anyio.Lock(fast_acquire=True)
-        self._as_sent: dict[str, Any] = {}  # what of the scope is put back once the head has come
-        self._withhold()
+        self._as_sent: dict[str, tuple[Any, Any]] | None = None  # what is put back once the head has come
+        self._believed = parts.proxies.is_configured and self._is_from_proxy()
+        if "text/html" in self._fields.get(b"accept", "") and self._may_be_signed_in():
+            self._withhold()
 
     # What the application sees of the request.
 
+    def _is_from_proxy(self) -> bool:
+        """Whether the peer's headers may say who the user is; the secret that it sent is not for the application."""
+        peer = (self._scope.get("client") or ("",))[0] or ""
+        if _PROOF in self._fields:
+            self._scope["headers"] = list(_without(frozenset((_PROOF,)), self._scope["headers"]))
+        return self._parts.proxies.believes(peer, self._fields.get(_PROOF, ""))
+
     def _withhold(self) -> None:
         """Take from the scope what would make the application answer with less than a readable page."""
-        scope, fields = self._scope, self._fields
-        if _SECRET in fields:
-            scope["headers"] = [*_without(frozenset((_SECRET,)), scope["headers"])]
-        if "text/html" not in fields.get(b"accept", "") or not self._may_be_signed_in():
-            return
-        withheld = _CONDITIONAL if self._request.method in ("GET", "HEAD") else frozenset()
-        self._replace("headers", [*self._narrowed(_without(withheld, scope["headers"]))])
+        scope = self._scope
+        withheld = _CONDITIONAL if scope["method"] in ("GET", "HEAD") else frozenset()
+        headers = self._narrowed(_without(withheld, scope["headers"]))
+        self._as_sent = {"headers": (scope["headers"], headers)}
+        scope["headers"] = headers
         if extensions := scope.get("extensions"):
             offered = {name: value for name, value in extensions.items() if name not in FILE_EXTENSIONS}
-            self._replace("extensions", offered)
+            self._as_sent["extensions"] = (extensions, offered)
+            scope["extensions"] = offered
 
     def _narrowed(self, headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
         """``headers`` with one ``Accept-Encoding`` of what is understood, in the place of the first."""
@@ -168,70 +162,104 @@ class _Response:
                 narrow = []
         return kept
 
-    def _replace(self, key: str, value: Any) -> None:
-        self._as_sent[key] = (self._scope[key], value)
-        self._scope[key] = value
-
     def _restore(self) -> None:
-        for key, (as_sent, ours) in self._as_sent.items():
+        for key, (as_sent, ours) in (self._as_sent or {}).items():
             if self._scope.get(key) is ours:
                 self._scope[key] = as_sent
-        self._as_sent = {}
+        self._as_sent = None
 
     def _may_be_signed_in(self) -> bool:
         return (
             b"authorization" in self._fields
-            or self._parts.cookie.is_in(self._cookies)
-            or bool(self._parts.rules.auth_cookies(self._cookies))
-            or self._reader.is_set_before(self._root)
+            or (self._cookies != "" and self._parts.may_be_signed_in_by(self._cookies))
+            or self._reader.may_be_set(self._root)
         )
 
     # What the application sends.
 
     async def send(self, message: Message) -> None:
         """Take the application's next message."""
-        if self._aside:
+        if self._exchange is None and message["type"] == _START:
+            if self._as_sent:
+                self._restore()
+            if self._may_concern_us(message):
+                self._begin()
+            else:
+                self._aside = True
+        if self._aside or self._exchange is None:
             await self._server_send(message)
             return
         async with self._lock:
             if self._failure is not None:
                 raise self._failure
-            await self._take(message)
+            await self._take(self._exchange, message)
 
-    async def _take(self, message: Message) -> None:
-        exchange, kind = self._exchange, message["type"]
+    def _may_concern_us(self, message: Message) -> bool:
+        """Whether an exchange is to look closer; the cheapest reasons why not come first."""
+        if self._parts.looks_at_every_response:
+            return True
+        if self._parts.settings.cookie_name not in self._cookies and not self._reader.may_find(self._root):
+            return False
+        headers = message.get("headers", ())
+        if not isinstance(headers, list | tuple):
+            return True
+        return any(name.lower() == b"content-type" and b"text/html" in value.lower() for name, value in headers)
+
+    def _begin(self) -> None:
+        parts, scope, fields = self._parts, self._scope, self._fields
+        self._said: dict[str, str] = {}  # the response's headers for `response:` sources
+        self._waiting: list[Message] = []  # the application's messages that wait with the head
+        self._failure: BaseException | None = None  # of a send that the timer made
+        self._lock = anyio.Lock(fast_acquire=True)
+        request = Request(
+            scope["method"],
+            parts.cookie.find(self._cookies),
+            parts.rules.looks_at_paths and parts.rules.is_logout(scope["method"], _path(scope)),
+            scope.get("scheme") == "https" or _is_https(fields.get(b"x-forwarded-proto", "")),
+            fields.get(b"sec-fetch-site") == "cross-site",
+        )
+        self._exchange = Exchange(parts.terms, request)
+
+    async def _take(self, exchange: Exchange, message: Message) -> None:
+        kind = message["type"]
         if self._aside:
             await self._server_send(message)
         elif kind == _START and exchange.state in (State.FRESH, State.HOLDING):
-            await self._start(message)
-        elif kind == _BODY and exchange.state is not State.FRESH:
-            await self._feed(message)
+            await self._start(exchange, message)
+        elif kind == _BODY:
+            await self._feed(exchange, message)
         elif exchange.state is not State.HOLDING:
             await self._server_send(message)
         elif kind in _ASIDES:
             self._waiting.append(message)
         else:
             exchange.let_go()
-            await self._carry_on()
+            await self._carry_on(exchange)
             await self._server_send(message)
 
-    async def _start(self, message: Message) -> None:
-        self._restore()
+    async def _start(self, exchange: Exchange, message: Message) -> None:
         self._cancel_timer()
-        headers = [(name, value) for name, value in message.get("headers", ())]
-        if self._removed:
-            self._said = {_text(name).lower(): _text(value) for name, value in headers if name.lower() in self._removed}
-            headers = [*_without(self._removed, headers)]
-        self._waiting = [{**message, "headers": headers}]
-        self._sent_headers = [(_text(name), _text(value)) for name, value in headers]
-        self._exchange.start(message["status"], self._sent_headers, self._read_free)
-        if self._exchange.state is State.HOLDING:
+        message = self._with_own_headers_taken(message)
+        self._waiting = [message]
+        self._sent_headers = [(_text(name), _text(value)) for name, value in message.get("headers", ())]
+        exchange.start(message["status"], self._sent_headers, self._read_free)
+        if exchange.state is State.HOLDING:
             self._hold_until = anyio.current_time() + HOLD
-            self._timer = start_timer(HOLD, self._hold_is_over)
-        await self._carry_on()
+            self._timer = start_timer(HOLD, partial(self._hold_is_over, exchange))
+        await self._carry_on(exchange)
 
-    async def _feed(self, message: Message) -> None:
-        exchange = self._exchange
+    def _with_own_headers_taken(self, message: Message) -> Message:
+        """The head without the headers that the application sets for us; the very message if there are none."""
+        removed = self._parts.settings.response_headers
+        headers = message.get("headers", ())
+        if isinstance(headers, list | tuple) and not removed:
+            return message
+        headers = [(name, value) for name, value in headers]
+        names = frozenset(name.encode() for name in removed)
+        self._said = {_text(name).lower(): _text(value) for name, value in headers if name.lower() in names}
+        return {**message, "headers": list(_without(names, headers))}
+
+    async def _feed(self, exchange: Exchange, message: Message) -> None:
         held, passing = exchange.state is State.HOLDING, exchange.state is State.PASSING
         body, more = message.get("body", b""), message.get("more_body", False)
         if held:
@@ -245,36 +273,34 @@ class _Response:
                 await self._server_send(_body(out, more=more))
         elif exchange.state is State.HOLDING and anyio.current_time() >= self._hold_until:
             exchange.hold_is_over()
-        await self._carry_on()
+        await self._carry_on(exchange)
 
-    async def _hold_is_over(self) -> None:
+    async def _hold_is_over(self, exchange: Exchange) -> None:
         async with self._lock:
             try:
-                self._exchange.hold_is_over()
-                await self._carry_on()
+                exchange.hold_is_over()
+                await self._carry_on(exchange)
             except Exception as error:
                 self._failure = error
 
     # What the exchange says.
 
-    async def _carry_on(self) -> None:
-        exchange = self._exchange
+    async def _carry_on(self, exchange: Exchange) -> None:
         while exchange.need is not None:
             if exchange.need is Need.USER:
                 exchange.user_is(await self._read_framework())
             elif exchange.need is Need.SESSION:
-                exchange.session_is(await self._session())
+                exchange.session_is(await self._session(exchange))
             else:
                 self._parts.sessions.ensure(exchange.user, self._browser())
                 exchange.probed()
         if self._waiting and exchange.state is not State.HOLDING:
-            await self._let_head_go()
+            await self._let_head_go(exchange)
         self._aside = exchange.settled
 
-    async def _let_head_go(self) -> None:
+    async def _let_head_go(self, exchange: Exchange) -> None:
         """Send what waited: as it came, or with the exchange's head and body in their places."""
-        exchange, waiting = self._exchange, self._waiting
-        self._waiting = []
+        waiting, self._waiting = self._waiting, []
         if exchange.headers is not self._sent_headers:
             waiting[0] = {**waiting[0], "headers": _raw(exchange.headers, waiting[0].get("headers", ()))}
         out = exchange.take()
@@ -288,8 +314,8 @@ class _Response:
         for message in waiting:
             await self._server_send(message)
 
-    async def _session(self) -> Session | None:
-        future = self._parts.sessions.ensure(self._exchange.user, self._browser())
+    async def _session(self, exchange: Exchange) -> Session | None:
+        future = self._parts.sessions.ensure(exchange.user, self._browser())
         return await result_within(self._parts.settings.timeout, future)
 
     def _browser(self) -> bytes:
@@ -329,17 +355,19 @@ class _Response:
 
     async def break_off(self) -> None:
         """Let go of what is held when the application has returned or raised before its response is complete."""
-        if self._aside or self._exchange.state is not State.HOLDING:
+        exchange = self._exchange
+        if exchange is None or exchange.state is not State.HOLDING:
             return
         async with self._lock:
-            if self._exchange.break_off():
-                await self._carry_on()
+            if exchange.break_off():
+                await self._carry_on(exchange)
 
     def close(self) -> None:
         """Give back what the hold took, whether the response was completed, broken off or cancelled."""
         self._restore()
         self._cancel_timer()
-        self._exchange.close()
+        if self._exchange is not None:
+            self._exchange.close()
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:

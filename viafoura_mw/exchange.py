@@ -122,6 +122,7 @@ class Exchange:
         self.ended_session: Session | None = None
         self._terms = terms
         self._request = request
+        self._watching = False
         self._reserved = 0
         self._out: list[bytes] = []
 
@@ -171,10 +172,10 @@ class Exchange:
         if self.state is State.HOLDING:
             self._hold(chunk, last=last)
         elif self.state is State.REWRITING and not self._complete:
-            self._out += self._page.passed(chunk)
+            self._out += filter(None, self._page.passed(chunk))
             if last:
                 self._complete = True
-                self._out += self._page.ended()
+                self._out += filter(None, self._page.ended())
         elif chunk or not last:
             self._out.append(chunk)
             if self._watching:

@@ -63,7 +63,7 @@ class Page:
         try:
             return self._passing.ended() if self._passing else []
         except CodingError:
-            return []
+            return self._passing.broken_off() if self._passing else []
 
 
 def _spliced(body: bytes, place: tuple[int, int], session: Session) -> bytes:
@@ -147,6 +147,8 @@ class _Plain:
     def ended(self) -> list[bytes]:
         return [self._finder.end()]
 
+    broken_off = ended
+
 
 class _Coded:
     """Passes a compressed body: decoded, rewritten, and compressed again in the same coding."""
@@ -165,11 +167,11 @@ class _Coded:
     def passed(self, chunk: bytes) -> list[bytes]:
         if self._broken:
             return [chunk]
-        pieces = []
+        pieces: list[bytes] = []
         try:
             pieces.extend(self.rewritten(chunk))
         except CodingError:
-            # What could be read has been passed on; the rest goes as it came, for the browser to make of it what it can.
+            # What could be read has been passed on; the rest goes as it came, for the browser to judge.
             self._broken = True
             return [*pieces, *self.flushed(), chunk]
         return [*pieces, *self.flushed()] if pieces else []
@@ -182,3 +184,7 @@ class _Coded:
             return []
         rest = [*self._plain.rewritten(self._decoder.end()), *self._plain.ended()]
         return [*map(self._encoder.encode, rest), self._encoder.finish()]
+
+    def broken_off(self) -> list[bytes]:
+        """What is left of a truncated stream, which stays without its end."""
+        return [*map(self._encoder.encode, self._plain.ended()), self._encoder.flush()]

@@ -14,7 +14,7 @@ from viafoura_mw.settings import Settings
 from viafoura_mw.viafoura import Viafoura
 
 #: The key in an environ or a scope that says "already inside", so that an application wrapped twice is served once.
-INSIDE: Final = "viafoura_mw"
+INSIDE: Final = "viafoura_mw.inside"
 
 _BUDGET: Final = HoldBudget()
 
@@ -31,6 +31,15 @@ class Parts:
     terms: Terms
     notices: Notices
     understood: tuple[str, ...]
+
+    @property
+    def looks_at_every_response(self) -> bool:
+        """Whether there is something to do with responses that are no pages."""
+        return bool(self.settings.response_headers or self.settings.logout_paths or self.settings.debug_header)
+
+    def may_be_signed_in_by(self, cookies: str) -> bool:
+        """Whether a ``Cookie`` header may be a signed-in user's."""
+        return self.cookie.is_in(cookies) or bool(self.rules.auth_cookies(cookies))
 
 
 def parts_of(settings: Settings) -> Parts:

@@ -6,7 +6,7 @@ from typing import Final
 
 from viafoura_mw.settings import Settings
 
-SECRET_HEADER: Final = "X-Viafoura-Proxy-Secret"
+PROOF: Final = "X-Viafoura-Proxy-Secret"
 
 
 class ProxyTrust:
@@ -16,9 +16,14 @@ class ProxyTrust:
         self._networks = settings.trusted_proxies
         self._secret = settings.proxy_secret.encode()
 
+    @property
+    def is_configured(self) -> bool:
+        """Whether any request may be believed."""
+        return bool(self._networks or self._secret)
+
     def believes(self, peer: str, secret: str) -> bool:
         """Whether ``peer`` (an address; empty for a unix socket) that sent ``secret`` is a trusted proxy."""
-        if not self._networks and not self._secret:
+        if not self.is_configured:
             return False
         knows_secret = not self._secret or hmac.compare_digest(secret.encode("utf-8", "replace"), self._secret)
         return knows_secret and (not self._networks or self._is_near(peer))

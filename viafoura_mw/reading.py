@@ -29,6 +29,7 @@ class UserReader:
         self._settled: Preset | None = None if settings.user == "auto" else settings.preset(settings.user)
         early = settings.preset(otherwise if settings.user == "auto" else settings.user)
         self._early = [source for source in (*early.sources.id, *early.user_object) if source.kind in _OF_REQUEST]
+        self._reads_response = any(source.kind == "response" for source in early.sources.id)
 
     @property
     def _preset(self) -> Preset:
@@ -43,9 +44,13 @@ class UserReader:
         """The framework that must be asked for the user object, which may cost a query."""
         return self._preset.framework
 
-    def is_set_before(self, root: Root) -> bool:
-        """Whether the server, or a layer outside, has set a user before the application is called."""
-        return any(source.steps[0] in (root(source.kind) or ()) for source in self._early)
+    def may_be_set(self, root: Root) -> bool:
+        """Whether a user may be found in the request by now; certain only when it says no. Loads nothing."""
+        return any(_may_lead_somewhere(root(source.kind), source.steps) for source in self._early)
+
+    def may_find(self, root: Root) -> bool:
+        """Whether :meth:`read` may find a user; certain only when it says no. Loads nothing."""
+        return self.framework is not None or self._reads_response or self.may_be_set(root)
 
     def read(self, root: Root) -> Reading:
         """Read the user; ``root(kind)`` gives what a source steps down from, or raises as the site does."""
@@ -69,3 +74,12 @@ def _user_object(places: tuple[Source, ...], root: Root) -> Any:
         if candidate is not None and not is_nobody(candidate):
             return {"id": candidate} if isinstance(candidate, str | int) else candidate
     return None
+
+
+def _may_lead_somewhere(value: Any, steps: tuple[str, ...]) -> bool:
+    """Whether ``steps`` may lead from ``value`` to something, as far as plain dicts tell."""
+    for step in steps:
+        if type(value) is not dict:
+            break
+        value = value.get(step)
+    return value is not None

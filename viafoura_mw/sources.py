@@ -45,7 +45,7 @@ def _parse_one(text: str) -> Source:
             raise ValueError(f"only {', '.join(CALLABLE)} of a user: source are called")
     if kind in ("header", "response") and (len(steps) != 1 or not _is_field_name(steps[0])):
         raise ValueError(f"{kind}: takes the name of one header")
-    return Source(kind, steps)
+    return Source(kind, (path.lower(),) if kind == "response" else steps)
 
 
 def _is_field_name(text: str) -> bool:

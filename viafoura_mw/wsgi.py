@@ -15,7 +15,7 @@ from viafoura_mw import frameworks, loading
 from viafoura_mw.exchange import HOLD, Exchange, Need, State
 from viafoura_mw.parts import INSIDE, Parts, parts_of
 from viafoura_mw.privacy import Headers
-from viafoura_mw.proxies import SECRET_HEADER
+from viafoura_mw.proxies import PROOF
 from viafoura_mw.reading import UserReader
 from viafoura_mw.request import CONDITIONAL, Request, narrowed
 from viafoura_mw.settings import Settings
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 Write = Callable[[bytes], object]
 
-_SECRET: Final = "HTTP_" + SECRET_HEADER.upper().replace("-", "_")
+_PROOF: Final = "HTTP_" + PROOF.upper().replace("-", "_")
 _CONDITIONAL: Final = tuple("HTTP_" + name.upper().replace("-", "_") for name in CONDITIONAL)
 _ACCEPT_ENCODING: Final = "HTTP_ACCEPT_ENCODING"
 
@@ -53,13 +53,14 @@ class ViafouraMiddleware:
                 start_response = _removing(self._removed, start_response)
             return self._app(environ, start_response)
         environ[INSIDE] = True
-        response = _Response(parts, reader, environ, start_response, self._removed)
+        response = _Response(parts, reader, environ, start_response)
         try:
             iterable = self._app(environ, response.start_response)
         except BaseException:
             response.break_off()
+            response.give_to_server()
             raise
-        return iterable if response.is_untouched and not response.signed_out else _body(response, iterable)
+        return iterable if response.is_untouched else _body(response, iterable)
 
 
 def _is_included(parts: Parts, environ: "WSGIEnvironment") -> bool:
@@ -91,77 +92,86 @@ def _call(start_response: "StartResponse", status: str, headers: Headers, exc_in
 class _Response:
     """One response on its way out: the application's ``start_response`` and ``write``, and the exchange between."""
 
+    __slots__ = (
+        "_believed",
+        "_cookies",
+        "_environ",
+        "_exc_info",
+        "_exchange",
+        "_gone",
+        "_hold_until",
+        "_parts",
+        "_reader",
+        "_said",
+        "_server_start",
+        "_server_write",
+        "_status",
+        "_withheld",
+        "is_untouched",
+        "ready",
+        "signed_out",
+        "wrote",
+    )
+
     def __init__(
-        self,
-        parts: Parts,
-        reader: UserReader,
-        environ: "WSGIEnvironment",
-        start_response: "StartResponse",
-        removed: frozenset[str],
+        self, parts: Parts, reader: UserReader, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> None:
         self._parts = parts
         self._reader = reader
         self._environ = environ
         self._server_start = start_response
-        self._removed = removed
-        self._server_write: Write | None = None
-        self._status = ""
-        self._exc_info: ExcInfo | None = None
-        self._gone = False  # the head has been given to the server
-        self._hold_until = 0.0
-        self._said: dict[str, str] = {}  # the response's headers for `response:` sources
+        self._exchange: Exchange | None = None  # none where the response is plainly not ours
+        self.is_untouched = False  # the head has left as it came, and the body is to do the same
         self.ready: deque[bytes] = deque()  # what may leave of the body and has not
-        self.signed_out = False
-        self.wrote = False
-        cookies = environ.get("HTTP_COOKIE", "")
-        self._request = Request(
-            environ["REQUEST_METHOD"],
-            parts.cookie.find(cookies),
-            parts.rules.is_logout(environ["REQUEST_METHOD"], _path(environ)) if parts.rules.looks_at_paths else False,
-            environ.get("wsgi.url_scheme") == "https" or _forwarded_https(environ),
-            environ.get("HTTP_SEC_FETCH_SITE") == "cross-site",
+        self.signed_out = self.wrote = False
+        self._believed = parts.proxies.is_configured and parts.proxies.believes(
+            environ.get("REMOTE_ADDR", ""), environ.pop(_PROOF, "")
         )
-        self._believed = parts.proxies.believes(environ.get("REMOTE_ADDR", ""), environ.pop(_SECRET, ""))
-        self._withheld = self._withhold(cookies)
-        self._exchange = Exchange(parts.terms, self._request)
+        self._cookies: str = environ.get("HTTP_COOKIE", "")
+        self._withheld = self._withhold() if "text/html" in environ.get("HTTP_ACCEPT", "") else None
 
     # What the application sees of the request.
 
-    def _withhold(self, cookies: str) -> dict[str, str]:
+    def _withhold(self) -> dict[str, str] | None:
         """Take from the environ what would make the application answer with less than a readable page."""
         environ = self._environ
-        if "text/html" not in environ.get("HTTP_ACCEPT", "") or not self._may_be_signed_in(cookies):
-            return {}
+        if not self._may_be_signed_in():
+            return None
         withheld = {}
-        if self._request.method in ("GET", "HEAD"):
+        if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             withheld = {name: environ.pop(name) for name in _CONDITIONAL if name in environ}
         if accepted := environ.get(_ACCEPT_ENCODING):
             environ[_ACCEPT_ENCODING] = narrowed(accepted, self._parts.understood)
             withheld[_ACCEPT_ENCODING] = accepted
         return withheld
 
-    def _may_be_signed_in(self, cookies: str) -> bool:
+    def _may_be_signed_in(self) -> bool:
         return (
             "HTTP_AUTHORIZATION" in self._environ
-            or self._parts.cookie.is_in(cookies)
-            or bool(self._parts.rules.auth_cookies(cookies))
-            or self._reader.is_set_before(self._root)
+            or (self._cookies != "" and self._parts.may_be_signed_in_by(self._cookies))
+            or self._reader.may_be_set(self._root)
         )
 
     def _restore(self) -> None:
-        for name, value in self._withheld.items():
+        for name, value in (self._withheld or {}).items():
             if name == _ACCEPT_ENCODING or name not in self._environ:
                 self._environ[name] = value
-        self._withheld = {}
+        self._withheld = None
 
     # What the application calls.
 
     def start_response(self, status: str, headers: Headers, exc_info: ExcInfo | None = None) -> Write:
         """Take the application's head (PEP 3333, "The start_response() Callable")."""
-        self._restore()
-        if self._removed:
-            self._said = {name.lower(): value for name, value in headers if name.lower() in self._removed}
-            headers = _without(self._removed, headers)
+        if self._withheld:
+            self._restore()
+        if self._exchange is None:
+            if not self._may_concern_us(headers):
+                self.is_untouched = True
+                return _call(self._server_start, status, headers, exc_info)
+            self._exchange = self._begun()
+        if removed := self._parts.settings.response_headers:
+            self._said = {name.lower(): value for name, value in headers if name.lower() in removed}
+            headers = _without(removed, headers)
         if self._gone:
             write = _call(self._server_start, status, headers, exc_info)  # raises, or replaces the head
             self.ready.clear()
@@ -172,74 +182,97 @@ class _Response:
         self._status, self._exc_info = status, exc_info
         self._exchange.start(int(status[:3]), headers, self._read_free)
         self._hold_until = time.monotonic() + HOLD
-        self._carry_on()
-        if self.is_untouched and self._server_write is not None:
-            return self._server_write
-        return self._write
+        self._carry_on(self._exchange)
+        return self._server_write if self.is_untouched and self._server_write else self._write
+
+    def _may_concern_us(self, headers: Headers) -> bool:
+        """Whether an exchange is to look closer; the cheapest reasons why not come first."""
+        if self._parts.looks_at_every_response:
+            return True
+        if self._parts.settings.cookie_name not in self._cookies and not self._reader.may_find(self._root):
+            return False
+        return any(name.lower() == "content-type" and "text/html" in value.lower() for name, value in headers)
+
+    def _begun(self) -> Exchange:
+        parts, environ = self._parts, self._environ
+        self._gone = False  # the head has been given to the server
+        self._server_write: Write | None = None
+        self._said: dict[str, str] = {}  # the response's headers for `response:` sources
+        request = Request(
+            environ["REQUEST_METHOD"],
+            parts.cookie.find(self._cookies),
+            parts.rules.looks_at_paths and parts.rules.is_logout(environ["REQUEST_METHOD"], _path(environ)),
+            environ.get("wsgi.url_scheme") == "https" or _forwarded_https(environ),
+            environ.get("HTTP_SEC_FETCH_SITE") == "cross-site",
+        )
+        return Exchange(parts.terms, request)
 
     def _write(self, chunk: bytes) -> None:
         """Take a chunk of an application that writes (PEP 3333, "The write() Callable")."""
         self.wrote = True
         self.feed(chunk)
+        self.give_to_server()
+
+    def give_to_server(self) -> None:
+        """Write what may leave, where the server has a write for it."""
         while self.ready and self._server_write is not None:  # Granian's start_response gives no write
             self._server_write(self.ready.popleft())
 
     # What the exchange says.
 
     @property
-    def is_untouched(self) -> bool:
-        """Whether the head has left as it came, and the body is to do the same."""
-        return self._gone and self._exchange.settled and not self.ready
-
-    @property
-    def may_leave(self) -> bool:
+    def has_head_left(self) -> bool:
         """Whether the head is with the server."""
-        return self._gone
+        return self.is_untouched or (self._exchange is not None and self._gone)
 
     @property
     def is_settled(self) -> bool:
         """Whether all that is still to come passes as it comes."""
-        return self._exchange.settled
+        return self._exchange is None or self._exchange.settled
 
     def feed(self, chunk: bytes, *, last: bool = False) -> None:
         """Take the next chunk of the body; what may leave then is ``ready``."""
-        self._exchange.feed(chunk, last=last)
-        if self._exchange.state is State.HOLDING and time.monotonic() >= self._hold_until:
-            self._exchange.hold_is_over()
-        self._carry_on()
-
-    def _carry_on(self) -> None:
         exchange = self._exchange
+        if exchange is None:
+            if chunk:  # the application yields before it has started its response: the server's to judge
+                self.ready.append(chunk)
+            return
+        exchange.feed(chunk, last=last)
+        if exchange.state is State.HOLDING and time.monotonic() >= self._hold_until:
+            exchange.hold_is_over()
+        self._carry_on(exchange)
+
+    def _carry_on(self, exchange: Exchange) -> None:
         while exchange.need is not None:
             if exchange.need is Need.USER:
                 exchange.user_is(self._read_framework())
             elif exchange.need is Need.SESSION:
-                exchange.session_is(self._session())
+                exchange.session_is(self._session(exchange))
             else:
                 self._parts.sessions.ensure(exchange.user, self._browser())
                 exchange.probed()
         if exchange.state in (State.PASSING, State.REWRITING) and not self._gone:
-            self._let_head_go()
+            self._let_head_go(exchange)
         self.ready += exchange.take()
 
-    def _let_head_go(self) -> None:
+    def _let_head_go(self, exchange: Exchange) -> None:
         exc_info, self._exc_info = self._exc_info, None
-        self._server_write = _call(self._server_start, self._status, self._exchange.headers, exc_info)
+        self._server_write = _call(self._server_start, self._status, exchange.headers, exc_info)
         self._gone = True
-        if self._exchange.ended_session:
-            self._parts.sessions.logout(self._exchange.ended_session.id)
+        if exchange.ended_session:
+            self._parts.sessions.logout(exchange.ended_session.id)
             self.signed_out = True
+        self.is_untouched = exchange.settled and not (self.signed_out or self.wrote)
 
-    def _session(self) -> Session | None:
-        future = self._parts.sessions.ensure(self._exchange.user, self._browser())
+    def _session(self, exchange: Exchange) -> Session | None:
+        future = self._parts.sessions.ensure(exchange.user, self._browser())
         try:
             return future.result(self._parts.settings.timeout)
         except TimeoutError:
             return None
 
     def _browser(self) -> bytes:
-        environ = self._environ
-        return self._parts.rules.browser(environ.get("HTTP_COOKIE", ""), environ.get("HTTP_AUTHORIZATION", ""))
+        return self._parts.rules.browser(self._cookies, self._environ.get("HTTP_AUTHORIZATION", ""))
 
     # The user.
 
@@ -269,12 +302,13 @@ class _Response:
     def break_off(self) -> None:
         """Let go of what was held, when the application raises before its response is complete."""
         self._restore()
-        if self._exchange.break_off():
-            self._carry_on()
+        if self._exchange is not None and self._exchange.break_off():
+            self._carry_on(self._exchange)
 
     def close(self) -> None:
         """Give back what the hold took; make the calls that only this thread can make, now that the page has left."""
-        self._exchange.close()
+        if self._exchange is not None:
+            self._exchange.close()
         if self.signed_out:
             self._parts.sessions.run_pending()
 
@@ -327,12 +361,11 @@ class _Body:
     @property
     def is_as_it_came(self) -> bool:
         """Whether the body is the application's own, and nothing is to be done when it is closed."""
-        response = self._response
-        return response.is_settled and self._error is None and not (response.signed_out or response.wrote)
+        return self._response.is_untouched and self._error is None
 
     def pull_head(self) -> None:
         """Pull chunks until the head has been given to the server, or cannot be."""
-        while not (self._response.may_leave or self._ended or self._error or self._response.ready):
+        while not (self._response.has_head_left or self._ended or self._error or self._response.ready):
             self._pull()
 
     def _pull(self) -> None:
@@ -360,6 +393,8 @@ class _Body:
                 raise error
             if self._ended:
                 raise StopIteration
+            if self._iterator is not None and self._response.is_untouched:
+                return next(self._iterator)
             self._pull()
         return ready.popleft()
 
