@@ -145,10 +145,10 @@ class OpenElements:
         """An end tag."""
         if len(name) > MAX_NAME and not self.plain:
             return Next.LOST
-        if name == b"template":
-            return self._end_template()
         if self.foreign:
             return self._end_in_foreign(name)
+        if name == b"template":
+            return self._end_template()
         if not self._stack or self._stack[-1] is TEMPLATE:
             return Next.DATA
         if self._stack[-1] in _SELECTS:
@@ -265,6 +265,8 @@ class OpenElements:
                 del self._stack[depth:]
                 return Next.DATA
             stopped = stopped or element.point is not Point.NONE
+        if name == b"template":
+            return self._end_template()
         # The rules of HTML look for an element outside; an integration point on the way hides it, but from a table's.
         return Next.DATA if stopped and name not in _TABLE else Next.LOST
 

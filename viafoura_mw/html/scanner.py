@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from viafoura_mw.html import tokens
-from viafoura_mw.html.candidates import last_candidate
+from viafoura_mw.html.references import may_be_spelled
+from viafoura_mw.html.start_tag import PLATFORM
 from viafoura_mw.html.tokenizer import Tokenizer
 
 
@@ -39,7 +40,7 @@ class Scanner:
             return Cut(chunk)
         data = self._tail + chunk if self._tail else chunk
         gone = 0 if self._withheld else len(self._tail)
-        undecided = tokenizer.run(data, len(data))
+        undecided = tokenizer.run(data, 0, len(data))
         if tokenizer.tag is not None:
             begins = max(tokenizer.tag_end - len(tokenizer.tag), gone)
             return Cut(data[gone:begins], tokenizer.tag, data[tokenizer.tag_end :])
@@ -63,9 +64,12 @@ class Scanner:
 
 def find(page: bytes) -> tuple[int, int] | None:
     """Where the platform's start tag begins and ends in a complete page."""
-    last = last_candidate(page)
-    if last < 0:
+    # bytes.rfind skips more of a page at a time than bytes.find does for a needle this long.
+    last = page.rfind(PLATFORM)
+    if last < 0 and not may_be_spelled(page, 0):
         return None
     tokenizer = Tokenizer()
-    tokenizer.run(page, last)
+    read = tokenizer.run(page, 0, last)
+    if not tokenizer.finished and may_be_spelled(page, last + 1):
+        tokenizer.run(page, read, len(page))
     return None if tokenizer.tag is None else (tokenizer.tag_end - len(tokenizer.tag), tokenizer.tag_end)

@@ -70,7 +70,7 @@ def _referenced(found: re.Match[bytes]) -> bytes:
 
 def is_platform(tag: bytes) -> bool:
     """Whether the id of a script's start tag is exactly the platform's."""
-    return value_of(tag, b"id") == PLATFORM
+    return (PLATFORM in tag or b"&#" in tag) and value_of(tag, b"id") == PLATFORM
 
 
 def with_session(tag: bytes, user_id: str, session: str) -> bytes:

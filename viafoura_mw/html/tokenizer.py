@@ -78,6 +78,7 @@ class Tokenizer:
         self._solidus = False
         self._spelling: bytearray | None = None
         self._begins = 0
+        self._special = 0  # up to here in the data of this run nothing but this may matter in plain HTML
 
     @property
     def may_begin(self) -> bool:
@@ -88,12 +89,12 @@ class Tokenizer:
         """What is held of an unfinished tag that may be the one sought."""
         return bytes(self._spelling) if self._spelling and self._name == SCRIPT else b""
 
-    def run(self, data: bytes, end: int) -> int:
-        """Read on until the tag is found, nothing can be known any more, or ``end`` is passed.
+    def run(self, data: bytes, position: int, end: int) -> int:
+        """Read on from a position until the tag is found, nothing can be known any more, or ``end`` is passed.
 
         Gives the position of the first byte that is undecided and has to be seen again, together with what follows.
         """
-        position = self._begins = 0
+        self._begins = self._special = 0
         self.released = b""
         while position < end and not self.finished:
             following = self._state(data, position)
@@ -119,16 +120,16 @@ class Tokenizer:
 
     def _data(self, data: bytes, position: int) -> int:
         """Data state, and the states that tell what a ``<`` begins (§13.2.5.1, .6, .7, .42)."""
-        if self._elements.plain:
-            boring = tokens.BORING.match(data, position)
-            position = boring.end() if boring else position
-        else:
-            position = data.find(b"<", position)
+        position = self._skip_plain(data, position) if self._elements.plain else data.find(b"<", position)
         if not 0 <= position < len(data):
             return len(data)
         tag = tokens.TAG.match(data, position)
         if tag:
-            return self._open(data, position, tag.end(), _Tag.END if tag[1] else _Tag.START, tag[2].lower())
+            name = tag[2].lower()
+            icon = tokens.ICON.match(data, position) if name == b"svg" and self._elements.plain else None
+            if icon:
+                return icon.end()
+            return self._open(data, position, tag.end(), _Tag.END if tag[1] else _Tag.START, name)
         if not tokens.UNDECIDED.match(data, position):
             return self._declaration(data, position)
         if len(data) - position <= MAX_NAME + 2:
@@ -137,6 +138,19 @@ class Tokenizer:
         self._open(data, position, len(data), kind, data[position + 2 :].lower())
         self._part = _Part.TAG_NAME
         return len(data)
+
+    def _skip_plain(self, data: bytes, position: int) -> int:
+        """Past what changes nothing in plain HTML, to the next ``<`` that may.
+
+        First the next tag that matters is searched by its bytes alone, and what stands ahead of it is not read tag by
+        tag where :func:`_known_data` can tell its end from its last bytes. It is read only where that fails.
+        """
+        if position >= self._special:
+            special = tokens.SPECIAL.search(data, position)
+            self._special = special.start() if special else len(data)
+            position = _known_data(data, position, self._special)
+        boring = tokens.BORING.match(data, position)
+        return boring.end() if boring else position
 
     def _declaration(self, data: bytes, position: int) -> int:
         """Markup declaration open state, bogus comments, and a ``<`` that is text."""
@@ -180,7 +194,11 @@ class Tokenizer:
 
     def _script(self, data: bytes, position: int) -> int:
         """Script data state (§13.2.5.4)."""
-        return self._in_script(tokens.SCRIPT_DATA, self._script_escaped, data, position)
+        # Inlined data has its "<" escaped as a rule: what bytes.find passes over costs the pattern fifty times as much.
+        less = data.find(b"<", position)
+        if less < 0:
+            return len(data)
+        return self._in_script(tokens.SCRIPT_DATA, self._script_escaped, data, less)
 
     def _script_escaped(self, data: bytes, position: int) -> int:
         """Script data escaped states (§13.2.5.20 to .22), after ``<!--``."""
@@ -224,7 +242,15 @@ class Tokenizer:
 
     def _tag(self, data: bytes, position: int) -> int:
         """A tag that is cut: the attribute states one by one (§13.2.5.8, .32 to .40)."""
+        swallowed = False
         while position < len(data):
+            if self._part is _Part.BEFORE_NAME and not swallowed:
+                # Behind the attribute that was cut, the others may be here as a whole.
+                whole = tokens.WHOLE_ATTRIBUTES.match(data, position)
+                if whole and whole.end() > position:
+                    position, self._solidus = whole.end(), False
+                swallowed = True
+                continue
             run = _RUNS[self._part].match(data, position)
             stop = run.end() if run else position
             if stop > position:
@@ -294,3 +320,23 @@ class Tokenizer:
     def _sought(self) -> bool:
         """Whether the start tag at hand makes an HTML script that counts."""
         return self._name == SCRIPT and not self._elements.inert and self._elements.reads_as_html(SCRIPT)
+
+
+def _known_data(data: bytes, start: int, end: int) -> int:
+    """The last position of ``data[start:end]`` that is known to be in the data state; ``start`` is.
+
+    No ``<!--`` and no element that holds text begins in between. There is only text, then, ordinary tags, and bogus
+    comments, and each ``>`` ends in the data state but one inside of a quoted value. The quote that opened such a value
+    would be the last of its kind ahead of the ``>``, and it would follow a ``=``.
+    """
+    closing = data.rfind(b">", start, end)
+    if closing < 0:
+        return start
+    for quote in (b'"', b"'"):
+        at = data.rfind(quote, start, closing)
+        if at >= 0:
+            # More spaces than this between "=" and a quote are not worth a thought: the tags are then read.
+            before = data[max(start, at - 16) : at].rstrip(tokens.SPACES)
+            if not before or before.endswith(b"="):
+                return start
+    return closing + 1

@@ -44,10 +44,40 @@ UNDECIDED: Final = _compile(rf"<(?:/?(?:[a-zA-Z][^{_WS}/>]*+)?|!(?:--?-?|\[(?:C(
 SCRIPT_TO_BE: Final = _compile(r"<(?:[sS](?:[cC](?:[rR](?:[iI](?:[pP](?:[tT])?)?)?)?)?)?\Z")
 
 _TEXT_NAMES: Final = sorted(name.decode() for name in TEXT_ELEMENTS)
-_STARTS: Final = _one_of(["script", *_TEXT_NAMES, "template", "select", "svg", "math", "plaintext", "frameset"])
+# What changes the tokenizer's state in plain HTML; every other tag only has an end to be found.
+_STARTS: Final = ["script", *_TEXT_NAMES, "template", "select", "svg", "math", "plaintext", "frameset"]
 _ORDINARY: Final = rf"/?+[a-zA-Z][^{_WS}/>]*+{_ATTRIBUTES}/?+>"
-# Plain HTML that changes nothing: text, and whole tags of no consequence.
-BORING: Final = _compile(rf"(?:[^<]++|<(?:(?!{_STARTS}[{_WS}/>]){_ORDINARY}|(?=[^a-zA-Z!?/])))*+")
+# Plain HTML that changes nothing, tag by tag: whole tags of no consequence, and the text between.
+BORING: Final = _compile(rf"(?:[^<]*+<(?!{_one_of(_STARTS)}[{_WS}/>]){_ORDINARY})*+[^<]*+")
+
+
+def _trie(words: list[str]) -> str:
+    """A pattern of the words in which no byte is compared with more than one branch in vain."""
+    if "" in words:
+        return ""
+    branches = [
+        _any_case(letter) + _trie([word[1:] for word in words if word[0] == letter])
+        for letter in sorted({word[0] for word in words})
+    ]
+    return branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
+
+
+def _letters(words: list[str], place: int) -> str:
+    return "[" + "".join(sorted({re.escape(c) for word in words for c in (word[place], word[place].upper())})) + "]"
+
+
+# Where plain HTML may stop being boring, wherever the bytes stand: in an attribute's value too. The look ahead turns
+# most tags away by two letters, which makes the search as fast as one for "<" alone.
+SPECIAL: Final = _compile(
+    rf"<(?={_letters([*_STARTS, '!--'], 0)}{_letters([*_STARTS, '!--'], 1)}){_trie([*_STARTS, '!--'])}"
+)
+# An icon drawn in line: pages have them by the hundred. Only elements that hold nothing, closed as XML closes them.
+_SHAPES: Final = "|".join(
+    rf"{name}(?=[{_WS}/>]){_ATTRIBUTES}(?:/>|>[{_WS}]*+</{name}>)"
+    for name in "path use circle rect line polyline polygon ellipse stop".split()
+)
+ICON: Final = _compile(rf"<svg(?=[{_WS}>]){_ATTRIBUTES}>(?:[^<]*+<(?:{_SHAPES}))*+[^<]*+</svg>")
+SPACES: Final = b"\t\n\f\r "
 
 COMMENT_CLOSED_AT_ONCE: Final = re.compile(rb"-?>")
 COMMENT_END: Final = re.compile(rb"--!?>")
