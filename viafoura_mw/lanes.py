@@ -4,6 +4,7 @@ There are three lanes, so that none holds another up: logins, for which pages wa
 and logouts.
 """
 
+import re
 import sys
 import time
 from collections import deque
@@ -18,16 +19,26 @@ PROBE_THREADS: Final = 4  # few, since the pauses between probes double
 LOGOUT_THREADS: Final = 2
 LOGOUT_PLACES: Final = 1000
 
+#: A call that has taken so many times its own limit is written off: a name that does not resolve, or the like.
+WRITTEN_OFF: Final = 3
+
 Job = Callable[[], None]
+
+_UWSGI_FALSE: Final = (b"0", b"false", b"off", b"no")
+
+
+#: From this version on uWSGI runs threads whatever it is told; before, when it is told so (measured: 2.0.21, 2.0.31).
+_UWSGI_WITH_THREADS: Final = (2, 0, 27)
 
 
 def threads_run() -> bool:
-    """Whether a thread that is started here also runs: not under uWSGI unless it was told so."""
+    """Whether a thread that is started here goes on running: not in an older uWSGI, unless it was told so."""
     uwsgi = sys.modules.get("uwsgi")
     if uwsgi is None:
         return True
-    options = {key.decode() if isinstance(key, bytes) else key for key in getattr(uwsgi, "opt", {})}
-    return not options.isdisjoint({"enable-threads", "threads", "gevent"})
+    version = tuple(int(number) for number in re.findall(r"\d+", uwsgi.version.decode("latin-1"))[:3])
+    told = uwsgi.opt.get("enable-threads", b"0") not in _UWSGI_FALSE or "threads" in uwsgi.opt
+    return told or version >= _UWSGI_WITH_THREADS
 
 
 def sleep(seconds: float) -> None:
@@ -68,12 +79,17 @@ class Lanes(Protocol):
         ...
 
 
+def lanes_here(limit: float, timeout: float, clock: Callable[[], float]) -> Lanes:
+    """The lanes for this process. ``limit``: seconds that a call may take; ``timeout``: those that a page may."""
+    return ThreadLanes(limit, clock=clock) if threads_run() else CallerLanes(timeout, clock=clock)
+
+
 class ThreadLanes:
-    """Lanes on threads; ``limit`` is the client's own, in seconds, and a call of three times that is written off."""
+    """Lanes on threads; ``limit``: the client's own for a call, in seconds."""
 
     def __init__(self, limit: float, *, clock: Callable[[], float], sleep: Callable[[float], None] = sleep) -> None:
         def pool(workers: int, places: int) -> Pool:
-            return Pool(workers=workers, places=places, stuck=3 * limit, clock=clock)
+            return Pool(workers=workers, places=places, stuck=WRITTEN_OFF * limit, clock=clock)
 
         self.logins: Lane = pool(LOGIN_THREADS, LOGIN_PLACES)
         self.probes: Lane = pool(PROBE_THREADS, PROBE_THREADS)

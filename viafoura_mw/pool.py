@@ -97,16 +97,23 @@ class Pool:
         while (job := self._next(me)) is not None:
             with contextlib.suppress(BaseException):
                 job()
-            self._ended(me)
 
     def _next(self, me: object) -> Callable[[], None] | None:
-        """Wait for a job; ``None`` when this thread is to end."""
+        """Note that the last job has ended, and wait for another; ``None`` when this thread is to end."""
         with self._lock:
+            self._ended(me)
             if self._threads > self._allowed() or not self._wait_for_work():
                 self._threads -= 1
                 return None
             self._begun[me] = self._clock()
             return self._jobs.popleft()
+
+    def _ended(self, me: object) -> None:
+        begun = self._begun.pop(me, None)
+        if begun is not None:
+            self._usual += _WEIGHT * (self._clock() - begun - self._usual)
+        if not self._jobs and not self._begun:
+            self._quiet.notify_all()
 
     def _wait_for_work(self) -> bool:
         while not self._jobs:
@@ -116,10 +123,3 @@ class Pool:
             if not woken and not self._jobs:
                 return False
         return True
-
-    def _ended(self, me: object) -> None:
-        with self._lock:
-            took = self._clock() - self._begun.pop(me)
-            self._usual += _WEIGHT * (took - self._usual)
-            if not self._jobs and not self._begun:
-                self._quiet.notify_all()

@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
-from viafoura_mw import lanes
 from viafoura_mw.breaker import Admission, Breaker
 from viafoura_mw.errors import CredentialsRefused, LoginRefused, ViafouraError, ViafouraUnavailable
-from viafoura_mw.lanes import CallerLanes, Lanes, ThreadLanes
+from viafoura_mw.lanes import WRITTEN_OFF, Lanes, lanes_here
 from viafoura_mw.notices import Notices
 from viafoura_mw.user import User
 from viafoura_mw.viafoura import Session
@@ -63,8 +62,8 @@ class Api(Protocol):
 class Sessions:
     """Sessions for users, without a page's ever waiting for nothing.
 
-    ``timeout``: seconds that a page waits at most. ``clock``: seconds that only grow. ``threads``: whether threads
-    run here; where they do not, calls are made by the caller. ``sleep``: how a logout waits before it is tried again.
+    ``timeout``: seconds that a page waits at most. ``clock``: seconds that only grow. ``lanes``: makes, in the process
+    that is to use them, what carries out the calls.
     """
 
     def __init__(
@@ -73,14 +72,12 @@ class Sessions:
         *,
         timeout: float,
         clock: Callable[[], float] = time.monotonic,
-        threads: Callable[[], bool] = lanes.threads_run,
-        sleep: Callable[[float], None] = lanes.sleep,
+        lanes: Callable[[], Lanes] | None = None,
     ) -> None:
         self._viafoura = viafoura
         self._timeout = timeout
         self._clock = clock
-        self._threads = threads
-        self._sleep = sleep
+        self._lanes = lanes or partial(lanes_here, viafoura.limit, timeout, clock)
         self._processes: dict[int, _Desk] = {}
 
     def ensure(self, user: User, browser: Browser) -> "Future[Session | None]":
@@ -115,12 +112,7 @@ class Sessions:
         return self._processes.get(pid) or self._open(pid)
 
     def _open(self, pid: int) -> "_Desk":
-        opened: Lanes = (
-            ThreadLanes(self._viafoura.limit, clock=self._clock, sleep=self._sleep)
-            if self._threads()
-            else CallerLanes(self._timeout, clock=self._clock)
-        )
-        desk = self._processes.setdefault(pid, _Desk(self._viafoura, self._timeout, self._clock, opened))
+        desk = self._processes.setdefault(pid, _Desk(self._viafoura, self._timeout, self._clock, self._lanes()))
         self._processes = {pid: desk}
         return desk
 
@@ -128,14 +120,13 @@ class Sessions:
 class _Login:
     """One login, from its being asked for until its result is handed off no more."""
 
-    __slots__ = ("asked", "future", "key", "overdue", "probe", "sent", "session_id", "until", "user")
+    __slots__ = ("future", "key", "overdue", "probe", "sent", "session_id", "until", "user")
 
     def __init__(self, key: _Key, user: User, now: float, *, probe: bool) -> None:
         self.key = key
         self.user = user
         self.probe = probe
-        self.asked = now
-        self.sent = now
+        self.sent = now  # when it is sent; until then, when it was asked for
         self.overdue = False  # not answered in time, and counted as a failure
         self.session_id = ""
         self.until = now  # when the result is handed off no more
@@ -182,7 +173,7 @@ class _Desk:
                 return handed.future
             self._note_overdue(now, turn)
             if flying := self._in_flight(key, now):
-                return self._none if self._in_vain(flying) else flying.future
+                return self._none if self._in_vain(flying, now) else flying.future
             login = self._admitted(key, user, now)
         self._tell(turn)
         if login is None:
@@ -201,7 +192,7 @@ class _Desk:
             if self._handed_off(key, now):
                 verdict = False
             elif flying := self._in_flight(key, now):
-                verdict = self._in_vain(flying)
+                verdict = self._in_vain(flying, now)
             else:
                 verdict = self._breaker.open or self._is_refused(key[0], now) or self._is_crowded()
         self._tell(turn)
@@ -218,15 +209,15 @@ class _Desk:
         return None
 
     def _in_flight(self, key: _Key, now: float) -> _Login | None:
-        """The login under way; one that is written off (see :mod:`viafoura_mw.lanes`) is none."""
+        """The login under way, if it is not written off."""
         login = self._flying.get(key)
-        if login is None or (login.overdue and now - login.sent > 3 * self._viafoura.limit):
+        if login is None or (login.overdue and now - login.sent > WRITTEN_OFF * self._viafoura.limit):
             return None
         return login
 
-    def _in_vain(self, login: _Login) -> bool:
-        """Whether a page that waits for ``login`` would probably wait for nothing."""
-        return login.overdue or self._breaker.open
+    def _in_vain(self, login: _Login, now: float) -> bool:
+        """Whether a page that waits for ``login`` would probably wait for nothing: it is late, sent or not."""
+        return self._breaker.open or now - login.sent >= self._timeout
 
     def _admitted(self, key: _Key, user: User, now: float) -> _Login | None:
         """A new login, if it is worth its call."""
@@ -249,8 +240,8 @@ class _Desk:
 
     def _log_in(self, login: _Login) -> None:
         with self._lock:
-            login.sent = self._clock()
-            if in_time := login.probe or login.sent - login.asked < self._timeout:
+            asked, login.sent = login.sent, self._clock()
+            if in_time := login.probe or login.sent - asked < self._timeout:
                 self._unanswered[login] = None
         if not in_time:
             return self._drop(login)
