@@ -1,0 +1,217 @@
+"""The site's pages: pure functions from what is to be shown to HTML; every text in them is escaped.
+
+Nothing is inline, neither script nor style, so that the pages work under ``Content-Security-Policy: default-src
+'self'``.
+"""
+
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+
+from viafoura_mw.demo.readers import READERS, Reader
+from viafoura_mw.demo.stories import STORIES, Comment, Story
+
+NAME: Final = "The Quayside Courier"
+
+#: What Viafoura can be made to do, with what a reader of the page will see of it.
+MOODS: Final = {
+    "well": "Viafoura answers at once.",
+    "slow": "Viafoura takes five seconds. A page waits for two at most; the login goes on, for the next page.",
+    "failing": "Viafoura answers every call with an error. Pages come whole, without a session.",
+    "gone": "Viafoura refuses connections. Pages come whole, without a session.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What every page shows: its own ``path``, who reads it, how Viafoura is, and what the ``server`` is."""
+
+    path: str
+    reader: Reader | None
+    mood: str
+    server: str
+
+
+def front_page(view: View) -> str:
+    """The stories, first the lead. It has no platform tag, so that Viafoura is not asked for it."""
+    lead, *others = STORIES
+    teasers = "".join(map(_teaser, others))
+    main = f"""
+<section class="lead">
+  <p class="kicker">{escape(lead.section)}</p>
+  <h1><a href="{escape(lead.path)}">{escape(lead.title)}</a></h1>
+  <p class="standfirst">{escape(lead.summary)}</p>
+  <p class="byline">By {escape(lead.byline)}</p>
+</section>
+<section class="teasers" aria-label="More stories">{teasers}</section>"""
+    return _page(view, NAME, main)
+
+
+def _teaser(story: Story) -> str:
+    return f"""
+<article>
+  <p class="kicker">{escape(story.section)}</p>
+  <h2><a href="{escape(story.path)}">{escape(story.title)}</a></h2>
+  <p>{escape(story.summary)}</p>
+</article>"""
+
+
+def story_page(view: View, story: Story) -> str:
+    """A story with its comments, and in them the platform tag as Viafoura's document has it: without a session."""
+    paragraphs = "".join(f"<p>{escape(paragraph)}</p>\n" for paragraph in story.paragraphs)
+    comments = "".join(map(_comment, story.comments))
+    main = f"""
+<article class="story">
+  <p class="kicker">{escape(story.section)}</p>
+  <h1>{escape(story.title)}</h1>
+  <p class="standfirst">{escape(story.summary)}</p>
+  <p class="byline">By {escape(story.byline)}</p>
+  <div class="prose">
+{paragraphs}</div>
+</article>
+<section class="comments" aria-labelledby="comments">
+  <h2 id="comments">Comments</h2>
+  <p class="widget" id="widget" role="status">Comments are loading.</p>
+  <p class="widget-action"><a href="{_sign_in_link(view)}">{"Change reader" if view.reader else "Sign in"}</a></p>
+  <script id="viafoura-platform" src="/static/viafoura.js"></script>
+  <script src="/static/while-parsing.js"></script>
+  <ol>{comments}</ol>
+</section>"""
+    return _page(view, f"{story.title} · {NAME}", main)
+
+
+def _comment(comment: Comment) -> str:
+    hours = "an hour ago" if comment.hours == 1 else f"{comment.hours} hours ago"
+    return f"""
+<li>
+  <p class="who">{_avatar(comment.name)}<strong>{escape(comment.name)}</strong> <span>{hours}</span></p>
+  <p>{escape(comment.text)}</p>
+</li>"""
+
+
+def sign_in_page(view: View, back: str, problem: str = "") -> str:
+    """The sign-in form: the readers to choose from, or any name; then on to ``back``."""
+    choices = "".join(map(_choice, READERS))
+    alert = f'<p class="problem" id="problem" role="alert">{escape(problem)}</p>' if problem else ""
+    described = ' aria-describedby="problem" aria-invalid="true"' if problem else ""
+    main = f"""
+<section class="sign-in">
+  <h1>Who is reading?</h1>
+  <p class="standfirst">The paper has its own readers and needs no password of them. It has never heard of Viafoura’s
+  sign-in.</p>
+  <form method="post" action="/sign-in">
+    <input type="hidden" name="back" value="{escape(back)}">
+    <ul class="choices">{choices}</ul>
+  </form>
+  <form method="post" action="/sign-in">
+    <input type="hidden" name="back" value="{escape(back)}">
+    <label for="name">Or by any name</label>
+    {alert}
+    <p class="field"><input id="name" name="name" maxlength="60" autocomplete="nickname" required{described}>
+    <button>Sign in</button></p>
+  </form>
+</section>"""
+    return _page(view, f"Sign in · {NAME}", main)
+
+
+def _choice(reader: Reader) -> str:
+    return f"""
+<li><button name="reader" value="{escape(reader.id)}">{_avatar(reader.name)}
+  <span><strong>{escape(reader.name)}</strong> <small>{escape(reader.email or "no e-mail address")}</small></span>
+</button></li>"""
+
+
+def not_found_page(view: View) -> str:
+    """The page for a path where nothing stands."""
+    main = '<section class="lead"><h1>There is no such page</h1><p><a href="/">To the front page</a></p></section>'
+    return _page(view, f"Not found · {NAME}", main)
+
+
+def _page(view: View, title: str, main: str) -> str:
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{escape(title)}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<link rel="stylesheet" href="/static/style.css">
+<link rel="icon" href="/static/icon.svg" type="image/svg+xml">
+<script src="/static/behind.js" defer></script>
+</head>
+<body>
+<a class="skip" href="#main">To the story</a>
+<header>
+  <a class="name" href="/">{NAME}</a>
+  {_who(view)}
+</header>
+<div class="columns">
+<p class="jump"><a href="#behind">Behind this page ↓</a></p>
+<main id="main">{main}
+</main>
+{_behind(view)}
+</div>
+<footer>
+  <p>A made-up paper with made-up news: the demo of viafoura-mw, served by {escape(view.server)}.</p>
+</footer>
+</body>
+</html>
+"""
+
+
+def _who(view: View) -> str:
+    if view.reader is None:
+        link = f'<a class="button" href="{_sign_in_link(view)}">Sign in</a>'
+        return f'<p class="reader"><span>Not signed in</span> {link}</p>'
+    return f"""<form class="reader" method="post" action="/sign-out">
+    <input type="hidden" name="back" value="{escape(view.path)}">
+    {_avatar(view.reader.name)}<span id="reader">{escape(view.reader.name)}</span>
+    <button>Sign out</button>
+  </form>"""
+
+
+def _sign_in_link(view: View) -> str:
+    return f"/sign-in?back={escape(view.path)}"
+
+
+def _avatar(name: str) -> str:
+    return f'<span class="avatar" aria-hidden="true">{escape(name[:1])}</span>'
+
+
+def _behind(view: View) -> str:
+    moods = "".join(_mood(mood, view.mood) for mood in MOODS)
+    return f"""<aside aria-labelledby="behind">
+  <h2 id="behind">Behind this page</h2>
+  <section aria-labelledby="behind-tag">
+    <h3 id="behind-tag">The tag, as this browser has it</h3>
+    <pre id="tag"><code>needs JavaScript</code></pre>
+    <dl>
+      <div hidden><dt>Seen by a script while parsing</dt><dd id="while-parsing"></dd></div>
+      <div><dt>Page served in</dt><dd id="served">–</dd></div>
+    </dl>
+  </section>
+  <section aria-labelledby="behind-mood">
+    <h3 id="behind-mood">Make Viafoura</h3>
+    <form class="moods" method="post" action="/behind/mood">
+      <input type="hidden" name="back" value="{escape(view.path)}">{moods}
+    </form>
+    <p class="hint">{escape(MOODS[view.mood])}{_how_to_see(view)}</p>
+  </section>
+  <section aria-labelledby="behind-calls">
+    <h3 id="behind-calls">What Viafoura was asked</h3>
+    <ol id="calls" class="calls"><li class="none">Nothing yet.</li></ol>
+  </section>
+</aside>"""
+
+
+def _how_to_see(view: View) -> str:
+    if view.mood == "well":
+        return ""
+    who = "somebody else" if view.reader else "somebody"
+    link = f'<a href="{_sign_in_link(view)}">sign in as {who}</a>'
+    return f" Whoever has a session keeps it: {link} to see what happens."
+
+
+def _mood(mood: str, present: str) -> str:
+    pressed = "true" if mood == present else "false"
+    return f'\n      <button name="mood" value="{mood}" aria-pressed="{pressed}">{mood}</button>'
