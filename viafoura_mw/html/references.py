@@ -14,25 +14,25 @@ _HEXADECIMAL: Final = "|".join(sorted({f"{code:x}" for code in PLATFORM}))
 _LETTER: Final = re.compile(rf"&#(?:0*+(?:{_DECIMAL})(?![0-9])|[xX]0*+(?i:{_HEXADECIMAL})(?![0-9a-fA-F]))".encode())
 _AMPERSAND: Final = ord("&")
 # What can follow "&#" in such a reference.
-_FIRST: Final = b"0149xX"
-# Finding one "#" and looking at its neighbours takes as long as the pattern takes for some three hundred bytes: where
-# there is more than one in that many, the pattern is the faster.
-_SPARSE: Final = 300
+_FIRST: Final = frozenset(b"0149xX")
+# To find one "#" and look at its neighbours takes as long as the pattern takes for this many bytes: where they are
+# closer together than that, the pattern is the faster.
+_APART: Final = 350
 
 
 def may_be_spelled(page: bytes, start: int) -> bool:
     """Whether there is a numeric reference to a letter of the id at or behind ``start``."""
     find = page.find
-    for _ in range(8 + (len(page) - start) // _SPARSE):
-        sharp = find(b"#", start)
-        if sharp < 0:
+    size = len(page)
+    for _ in range(8 + (size - start) // _APART):
+        start = find(b"#", start) + 1
+        if not 0 < start < size:
             return False
-        start = sharp + 1
-        if page[sharp - 1] != _AMPERSAND:
-            # A colour or a link: the others of its kind that follow are passed over as well.
+        if page[start - 2] != _AMPERSAND:
+            # A colour or a link: others that follow ahead of the next ampersand are passed over as well.
             start = find(b"&", start)
             if start < 0:
                 return False
-        elif page[start : start + 1] in _FIRST and _LETTER.match(page, sharp - 1):
+        elif page[start] in _FIRST and _LETTER.match(page, start - 2):
             return True
     return bool(_LETTER.search(page, start))

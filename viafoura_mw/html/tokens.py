@@ -74,7 +74,7 @@ SPECIAL: Final = _compile(
 # An icon drawn in line: pages have them by the hundred. Only elements that hold nothing, closed as XML closes them.
 _SHAPES: Final = "|".join(
     rf"{name}(?=[{_WS}/>]){_ATTRIBUTES}(?:/>|>[{_WS}]*+</{name}>)"
-    for name in "path use circle rect line polyline polygon ellipse stop".split()
+    for name in ("path", "use", "circle", "rect", "line", "polyline", "polygon", "ellipse", "stop")
 )
 ICON: Final = _compile(rf"<svg(?=[{_WS}>]){_ATTRIBUTES}>(?:[^<]*+<(?:{_SHAPES}))*+[^<]*+</svg>")
 SPACES: Final = b"\t\n\f\r "
