@@ -71,7 +71,10 @@ class HandLanes:
 
 @dataclass
 class ScriptedViafoura:
-    """Answers as a test says: each call takes ``takes`` seconds, does ``meanwhile()``, then raises ``failure`` if set."""
+    """Answers as a test says: a call does ``meanwhile()``, takes ``takes`` seconds, then raises ``failure`` if set.
+
+    What ``meanwhile`` raises is what the call raises, so that a test must assert after it and not within.
+    """
 
     clock: Clock
     limit: float = 10.0

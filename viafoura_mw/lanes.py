@@ -61,10 +61,14 @@ class Lane(Protocol):
 class Lanes(Protocol):
     """The three lanes; ``limit`` is a call's own, in seconds, or ``None`` for the client's."""
 
-    logins: Lane
-    probes: Lane
-    logouts: Lane
-    limit: float | None
+    @property
+    def logins(self) -> Lane: ...
+    @property
+    def probes(self) -> Lane: ...
+    @property
+    def logouts(self) -> Lane: ...
+    @property
+    def limit(self) -> float | None: ...
 
     def rest(self, seconds: float) -> bool:
         """Wait within a logout's job; ``False`` if that must be done by asking again later."""
@@ -91,11 +95,10 @@ class ThreadLanes:
         def pool(workers: int, places: int) -> Pool:
             return Pool(workers=workers, places=places, stuck=WRITTEN_OFF * limit, clock=clock)
 
-        self.logins: Lane = pool(LOGIN_THREADS, LOGIN_PLACES)
-        self.probes: Lane = pool(PROBE_THREADS, PROBE_THREADS)
-        self.logouts: Lane = (logouts := pool(LOGOUT_THREADS, LOGOUT_PLACES))
+        self.logins = pool(LOGIN_THREADS, LOGIN_PLACES)
+        self.probes = pool(PROBE_THREADS, PROBE_THREADS)
+        self.logouts = pool(LOGOUT_THREADS, LOGOUT_PLACES)
         self.limit: float | None = None
-        self._join = logouts.join
         self._sleep = sleep
 
     def rest(self, seconds: float) -> bool:
@@ -106,7 +109,7 @@ class ThreadLanes:
 
     def drain(self, timeout: float) -> None:
         """Wait for the logouts' threads."""
-        self._join(timeout)
+        self.logouts.join(timeout)
 
     def run_pending(self, timeout: float) -> None:
         """Nothing waits for a caller."""
@@ -116,10 +119,8 @@ class CallerLanes:
     """No threads: logins are made by the page that asks for them, the rest after a page has left."""
 
     def __init__(self, timeout: float, *, clock: Callable[[], float]) -> None:
-        self._put_off = PutOff(places=LOGOUT_PLACES)
-        self.logins: Lane = AtOnce()
-        self.probes: Lane = self._put_off
-        self.logouts: Lane = self._put_off
+        self.logins = AtOnce()
+        self.probes = self.logouts = PutOff(places=LOGOUT_PLACES)
         self.limit: float | None = timeout
         self._clock = clock
 
@@ -130,7 +131,7 @@ class CallerLanes:
     def drain(self, timeout: float) -> None:
         """Make the calls that were put off, each once."""
         until = self._clock() + timeout
-        self._put_off.run(lambda: self._clock() >= until)
+        self.logouts.run(lambda: self._clock() >= until)
 
     def run_pending(self, timeout: float) -> None:
         """Make the calls that were put off, each once."""
