@@ -45,8 +45,6 @@ def run(options: Namespace) -> int:
     except CannotServe as error:
         complain(str(error))
         return 1
-    except KeyboardInterrupt:
-        pass
     return 0
 
 

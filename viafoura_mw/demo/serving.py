@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import os
 import secrets
 import socket
 from collections.abc import Callable, Iterator
@@ -40,13 +41,18 @@ def picked(wanted: Door | None) -> Door:
     raise CannotServe(f'the demo needs {missing}: python -m pip install "viafoura-mw[demo]"')
 
 
+def cannot_listen(port: int, error: OSError) -> str:
+    """Say that ``port`` is busy, or not ours to use."""
+    return f"port {port} of {HOST} cannot be used ({os.strerror(error.errno or 0)}): try another, or 0"
+
+
 @contextlib.contextmanager
 def listening(port: int) -> Iterator[socket.socket]:
     """A socket that listens on loopback; ``port`` 0 for a free one. Raises :class:`CannotServe` for a busy one."""
     try:
         listener = socket.create_server((HOST, port))
     except OSError as error:
-        raise CannotServe(f"port {port} of {HOST} cannot be used ({error.strerror}): try another, or 0") from None
+        raise CannotServe(cannot_listen(port, error)) from None
     with listener:
         yield listener
 
@@ -58,7 +64,7 @@ def simulated(port: int, api_key: str) -> Iterator[SimulatedViafoura]:
         try:
             viafoura = stack.enter_context(SimulatedViafoura(port=port, api_key=api_key))
         except OSError as error:
-            raise CannotServe(f"port {port} of {HOST} cannot be used ({error.strerror}): try another, or 0") from None
+            raise CannotServe(cannot_listen(port, error)) from None
         yield viafoura
 
 
