@@ -275,7 +275,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "VIAFOURA_DEBUG_HEADER": _flag,
 }
 _SECRETS: Final = ("VIAFOURA_API_KEY", "VIAFOURA_COOKIE_SECRET", "VIAFOURA_PROXY_SECRET")
-_KNOWN: Final = (*_PARSERS, *(f"{name}_FILE" for name in _SECRETS), "VIAFOURA_ENV_FILE")
+KNOWN: Final = (*_PARSERS, *(f"{name}_FILE" for name in _SECRETS), "VIAFOURA_ENV_FILE")
 
 
 def _values(environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
@@ -345,8 +345,8 @@ def _parsed(values: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
 
 def _unknown(values: Mapping[str, str]) -> list[str]:
     sentences = []
-    for name in sorted(values.keys() - set(_KNOWN)):
-        near = difflib.get_close_matches(name, _KNOWN, 1)
+    for name in sorted(values.keys() - set(KNOWN)):
+        near = difflib.get_close_matches(name, KNOWN, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
         sentences.append(f"{name} is not a setting of viafoura-mw{hint}")
     return sentences
