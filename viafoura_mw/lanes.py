@@ -22,7 +22,7 @@ LOGOUT_PLACES: Final = 1000
 #: A call that has taken so many times its own limit is written off: a name that does not resolve, or the like.
 WRITTEN_OFF: Final = 3
 
-Job = Callable[[], None]
+Job = Callable[[], object]
 
 _UWSGI_FALSE: Final = (b"0", b"false", b"off", b"no")
 

@@ -41,7 +41,7 @@ class Pool:
         self._stuck = stuck
         self._clock = clock
         self._idle_limit = idle
-        self._jobs: deque[Callable[[], None]] = deque()
+        self._jobs: deque[Callable[[], object]] = deque()
         self._begun: dict[object, float] = {}  # when each running job began, by a token of its thread
         self._threads = 0
         self._idle = 0
@@ -50,7 +50,7 @@ class Pool:
         self._work = threading.Condition(self._lock)
         self._quiet = threading.Condition(self._lock)
 
-    def submit(self, job: Callable[[], None]) -> bool:
+    def submit(self, job: Callable[[], object]) -> bool:
         """Queue ``job``; ``False`` if there is no place, or no thread can be had to do it. Returns at once."""
         with self._lock:
             if len(self._jobs) >= self._places:
@@ -98,7 +98,7 @@ class Pool:
             with contextlib.suppress(BaseException):
                 job()
 
-    def _next(self, me: object) -> Callable[[], None] | None:
+    def _next(self, me: object) -> Callable[[], object] | None:
         """Note that the last job has ended, and wait for another; ``None`` when this thread is to end."""
         with self._lock:
             self._ended(me)

@@ -146,7 +146,7 @@ class _Session(requests.Session):
 # which drips bytes, be it within the head, could hold a thread for ever.
 
 
-class _BoundedReads(io.RawIOBase):
+class BoundedReads(io.RawIOBase):
     """What comes from ``sock``, until the time that is left on it now is over."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -176,7 +176,7 @@ class _BoundedFile:
         self._sock = sock
 
     def makefile(self, mode: str) -> io.BufferedReader:  # noqa: ARG002 - a socket's own signature; it is always "rb"
-        return io.BufferedReader(_BoundedReads(self._sock))
+        return io.BufferedReader(BoundedReads(self._sock))
 
 
 class _BoundedResponse(http.client.HTTPResponse):

@@ -167,8 +167,6 @@ class Viafoura:
 
     def _access_token(self, deadline: float, refused: AccessToken | None = None) -> AccessToken:
         """Give the token at hand unless it is the ``refused`` one; else fetch one, or wait for whoever does."""
-        if token := self._token_at_hand(refused):
-            return token
         calls = self._calls()
         with calls.lock:
             if token := self._token_at_hand(refused):
