@@ -10,12 +10,13 @@ more: a page left as it was beats a wrong place. The package's docstring lists t
 """
 
 from enum import Enum, auto
+from itertools import takewhile
 from typing import Final, NamedTuple
 
 from viafoura_mw.html.start_tag import attributes, value_of
 
-# Deeper than pages nest (Chromium stops nesting at 512), so that memory is bounded.
-MAX_DEPTH: Final = 500
+# Deeper than drawings and templates nest, so that memory is bounded, and the time that a tag takes.
+MAX_DEPTH: Final = 100
 # No element of HTML, SVG or MathML has a name of half this length; longer ones are not told apart.
 MAX_NAME: Final = 64
 
@@ -81,6 +82,7 @@ _BLOCKS: Final = frozenset(
 )
 _CLOSE_P: Final = _BLOCKS | _HEADINGS | frozenset(b"p li dd dt hr xmp".split())
 _ITEMS: Final = {b"li": frozenset({b"li"}), b"dd": frozenset({b"dd", b"dt"}), b"dt": frozenset({b"dd", b"dt"})}
+_HOLD_ITEMS: Final = _BLOCKS - {b"address", b"div"}
 _IMPLIED: Final = frozenset(b"p li dd dt".split())
 # What depends on the form pointer, on ruby or on option inside of an integration point is not followed.
 _NOT_FOLLOWED: Final = _TABLE | frozenset(b"form select option optgroup rb rp rt rtc".split())
@@ -206,12 +208,8 @@ class OpenElements:
 
     def _inner(self) -> list[bytes]:
         """The names of the HTML elements that are open inside of the innermost integration point."""
-        names: list[bytes] = []
-        for element in reversed(self._stack):
-            if element.namespace != HTML:
-                break
-            names.append(element.name)
-        return names[::-1]
+        inner = takewhile(lambda element: element.namespace == HTML, reversed(self._stack))
+        return [element.name for element in inner][::-1]
 
     def _start_in_point(self, name: bytes, self_closing: bool) -> Next:
         """HTML inside of an integration point: elements are followed while they nest without repairs."""
@@ -234,7 +232,7 @@ class OpenElements:
         if inner and inner[-1] in closed:
             self._stack.pop()
             inner.pop()
-        elif not closed.isdisjoint(inner) and inner[-1] not in _BLOCKS - {b"address", b"div"}:
+        elif not closed.isdisjoint(inner) and inner[-1] not in _HOLD_ITEMS:
             return False
         if name in _CLOSE_P and b"p" in inner:
             if inner[-1] != b"p":
