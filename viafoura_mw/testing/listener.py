@@ -112,7 +112,7 @@ class _Connection(BaseHTTPRequestHandler):
             case Leaving.RESET:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                 self.close_connection = True
-            case Leaving.CLOSED | Leaving.REFUSED:
+            case _:  # CLOSED, or REFUSED just now
                 self.close_connection = True
 
     def _head(self, answer: Answer) -> bytes:

@@ -96,14 +96,14 @@ class Service:
     def answer(self, request: Request) -> Answer:
         """Answer a request, and change what it asks to be changed."""
         match request.kind:
-            case "unknown":
-                return _problem(404, "not_found")
             case "token":
                 return _refusal(request) or self._token(request)
             case "login":
                 return _refusal(request) or self._unauthorized(request) or self._login(form_of(request))
             case "logout":
                 return _refusal(request) or self._unauthorized(request) or self._logout(form_of(request))
+            case _:
+                return _problem(404, "not_found")
 
     def _token(self, request: Request) -> Answer:
         """RFC 6749 §4.4 and §5.2."""
