@@ -149,6 +149,8 @@ def _text(value: Any) -> str:
         return value.decode("utf-8")
     if value is True or isinstance(value, Mapping | list | tuple | set | frozenset | float):
         raise ValueError("not a scalar")
+    if isinstance(value, int):
+        return str(int(value))
     if inspect.isawaitable(value) or callable(value) or "__str__" not in _defined(type(value)):
         raise ValueError("not a scalar")
     return str(value)
