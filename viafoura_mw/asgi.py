@@ -14,7 +14,7 @@ import anyio
 from asgiref.compatibility import double_to_single_callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from viafoura_mw import frameworks, loading
+from viafoura_mw import loading
 from viafoura_mw.exchange import HOLD, Exchange, Need, State
 from viafoura_mw.parts import INSIDE, Parts, parts_of
 from viafoura_mw.privacy import Headers
@@ -118,6 +118,7 @@ class _Response:
         self._reader = reader
         self._scope = scope
         self._server_send = send
+        self._served = reader.expect(scope)
         self._fields = _fields_of(scope["headers"])
         self._cookies = self._fields.get(b"cookie", "")
         self._exchange: Exchange | None = None  # none before the head, and where the response is plainly not ours
@@ -327,19 +328,7 @@ class _Response:
         return None if self._reader.framework else self._reader.read(self._root)
 
     async def _read_framework(self) -> Reading:
-        try:
-            user = await frameworks.user_in_scope(self._reader.framework, self._scope)
-        except Exception as error:
-            user = error
-
-        def root(kind: str) -> Any:
-            if kind != "user":
-                return self._root(kind)
-            if isinstance(user, Exception):
-                raise user
-            return user
-
-        return self._reader.read(root)
+        return await self._reader.read_in_scope(self._scope, self._root)
 
     def _root(self, kind: str) -> Any:
         match kind:

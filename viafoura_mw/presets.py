@@ -16,7 +16,7 @@ _NAME_OF_OBJECT: Final = "user:display_name|user:get_full_name()|user:full_name|
 class Preset:
     """Where a kind of site keeps its user: the ``sources`` of the fields, and of the object that ``user:`` reads.
 
-    ``user_object`` is empty where there is none, or where ``framework`` (a module of
+    ``user_object`` is empty where there is none, or where ``framework`` (one of
     :mod:`viafoura_mw.frameworks`) finds it.
     """
 
@@ -41,7 +41,7 @@ PRESETS: Final = {
         user_object=parse("scope:user|scope:state/user"),
     ),
     "django": _framework("django", "user:pk"),
-    "flask-login": _framework("flask_login", "user:get_id()"),
+    "flask-login": _framework("flask-login", "user:get_id()"),
     "pyramid": _framework("pyramid", "user:authenticated_userid"),
     "shibboleth": Preset(_fields("environ:eppn|environ:REMOTE_USER", "environ:displayName|environ:cn", "environ:mail")),
     "oauth2-proxy": Preset(

@@ -1,7 +1,8 @@
 """The reading of the user by what ``VIAFOURA_USER`` says: by which preset, and of which user object."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
+from functools import partial
 from typing import Any, Final
 
 from viafoura_mw import frameworks
@@ -30,11 +31,12 @@ class UserReader:
         early = settings.preset(otherwise if settings.user == "auto" else settings.user)
         self._early = [source for source in (*early.sources.id, *early.user_object) if source.kind in _OF_REQUEST]
         self._reads_response = any(source.kind == "response" for source in early.sources.id)
+        self._is_hooked = self._hook()
 
     @property
     def _preset(self) -> Preset:
         if self._settled is None:
-            name = frameworks.recognised() or self._otherwise
+            name = frameworks.recognised(asgi=self._otherwise == "scope") or self._otherwise
             LOGGER.log(logging.INFO, "VIAFOURA_USER=auto: the user is read by preset %s", name)
             self._settled = self._settings.preset(name)
         return self._settled
@@ -44,6 +46,23 @@ class UserReader:
         """The framework that must be asked for the user object, which may cost a query."""
         return self._preset.framework
 
+    def expect(self, request: MutableMapping[str, Any]) -> object:
+        """Before the application is called: let a framework leave the user in the environ or scope.
+
+        What this gives is to be kept until the user has been read.
+        """
+        if self._settled is not None and self._settled.framework is None:
+            return None
+        self._is_hooked = self._is_hooked or self._hook()
+        return frameworks.expect(request)
+
+    def _hook(self) -> bool:
+        """Whether nothing is left to be hooked; what an application imports only when it is called is hooked then."""
+        preset = self._settled
+        if preset is not None and preset.framework is None:
+            return True
+        return frameworks.prepare(preset.framework if preset else None)
+
     def may_be_set(self, root: Root) -> bool:
         """Whether a user may be found in the request by now; certain only when it says no. Loads nothing."""
         return any(_may_lead_somewhere(root(source.kind), source.steps) for source in self._early)
@@ -51,6 +70,19 @@ class UserReader:
     def may_find(self, root: Root) -> bool:
         """Whether :meth:`read` may find a user; certain only when it says no. Loads nothing."""
         return self.framework is not None or self._reads_response or self.may_be_set(root)
+
+    def read_in_environ(self, environ: MutableMapping[str, Any], root: Root) -> Reading:
+        """Read the user of a framework that has answered under WSGI."""
+        assert self.framework is not None
+        return frameworks.read_in_environ(self.framework, environ, partial(self._read_with, root))
+
+    async def read_in_scope(self, scope: MutableMapping[str, Any], root: Root) -> Reading:
+        """Read the user of a framework that has answered under ASGI."""
+        assert self.framework is not None
+        return await frameworks.read_in_scope(self.framework, scope, partial(self._read_with, root))
+
+    def _read_with(self, root: Root, load: frameworks.Load) -> Reading:
+        return self.read(lambda kind: load() if kind == "user" else root(kind))
 
     def read(self, root: Root) -> Reading:
         """Read the user; ``root(kind)`` gives what a source steps down from, or raises as the site does."""

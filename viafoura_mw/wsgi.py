@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from viafoura_mw import frameworks, loading
+from viafoura_mw import loading
 from viafoura_mw.exchange import HOLD, Exchange, Need, State
 from viafoura_mw.parts import INSIDE, Parts, parts_of
 from viafoura_mw.privacy import Headers
@@ -103,6 +103,7 @@ class _Response:
         "_parts",
         "_reader",
         "_said",
+        "_served",
         "_server_start",
         "_server_write",
         "_status",
@@ -127,6 +128,7 @@ class _Response:
         self._believed = parts.proxies.is_configured and parts.proxies.believes(
             environ.get("REMOTE_ADDR", ""), environ.pop(_PROOF, "")
         )
+        self._served = reader.expect(environ)
         self._cookies: str = environ.get("HTTP_COOKIE", "")
         self._withheld = self._withhold() if "text/html" in environ.get("HTTP_ACCEPT", "") else None
 
@@ -280,12 +282,7 @@ class _Response:
         return None if self._reader.framework else self._reader.read(self._root)
 
     def _read_framework(self) -> Reading:
-        def root(kind: str) -> Any:
-            if kind == "user":
-                return frameworks.user_in_environ(self._reader.framework, self._environ)
-            return self._root(kind)
-
-        return self._reader.read(root)
+        return self._reader.read_in_environ(self._environ, self._root)
 
     def _root(self, kind: str) -> Any:
         match kind:
