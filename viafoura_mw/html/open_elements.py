@@ -87,6 +87,7 @@ _IMPLIED: Final = frozenset(b"p li dd dt".split())
 # What depends on the form pointer, on ruby or on option inside of an integration point is not followed.
 _NOT_FOLLOWED: Final = _TABLE | frozenset(b"form select option optgroup rb rp rt rtc".split())
 _ONE_AT_A_TIME: Final = frozenset(b"a button nobr".split())
+_CAREFUL: Final = _ONE_AT_A_TIME | _CLOSE_P
 
 
 class OpenElements:
@@ -213,8 +214,7 @@ class OpenElements:
 
     def _start_in_point(self, name: bytes, self_closing: bool) -> Next:
         """HTML inside of an integration point: elements are followed while they nest without repairs."""
-        inner = self._inner()
-        if name in _NOT_FOLLOWED or (name in _ONE_AT_A_TIME and name in inner) or not self._make_room(name, inner):
+        if name in _NOT_FOLLOWED or (name in _CAREFUL and not self._make_room(name, self._inner())):
             return Next.LOST
         if name == SCRIPT:
             return Next.SCRIPT
@@ -228,6 +228,8 @@ class OpenElements:
 
     def _make_room(self, name: bytes, inner: list[bytes]) -> bool:
         """Close what the start tag implies to be closed; ``False`` when more than the current node would have to be."""
+        if name in _ONE_AT_A_TIME:
+            return name not in inner
         closed = _ITEMS.get(name, frozenset())
         if inner and inner[-1] in closed:
             self._stack.pop()
@@ -269,14 +271,15 @@ class OpenElements:
         return Next.DATA if stopped and name not in _TABLE else Next.LOST
 
     def _end_in_point(self, name: bytes) -> Next:
+        if self._stack[-1].name == name:
+            self._stack.pop()
+            return Next.DATA
         inner = self._inner()
         if name in _TABLE:
             return Next.LOST
-        if inner[-1] == name:
-            self._stack.pop()
-        elif name in _HEADINGS and not _HEADINGS.isdisjoint(inner):
+        if name in _HEADINGS and not _HEADINGS.isdisjoint(inner):
             return Next.LOST
-        elif name in inner:
+        if name in inner:
             above = inner[len(inner) - inner[::-1].index(name) :]
             if name not in _BLOCKS or not _IMPLIED.issuperset(above):
                 return Next.LOST

@@ -48,7 +48,7 @@ _TEXT_NAMES: Final = sorted(name.decode() for name in TEXT_ELEMENTS)
 _STARTS: Final = ["script", *_TEXT_NAMES, "template", "select", "svg", "math", "plaintext", "frameset"]
 _ORDINARY: Final = rf"/?+[a-zA-Z][^{_WS}/>]*+{_ATTRIBUTES}/?+>"
 # Plain HTML that changes nothing, tag by tag: whole tags of no consequence, and the text between.
-BORING: Final = _compile(rf"(?:[^<]*+<(?!{_one_of(_STARTS)}[{_WS}/>]){_ORDINARY})*+[^<]*+")
+BORING: Final = _compile(rf"(?:[^<]*+<(?:(?!{_one_of(_STARTS)}[{_WS}/>]){_ORDINARY}|(?=[^a-zA-Z!?/])))*+[^<]*+")
 
 
 def _trie(words: list[str]) -> str:
