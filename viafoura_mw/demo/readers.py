@@ -1,5 +1,6 @@
 """The site's readers, and how the site knows them again: by a signed session cookie of its own."""
 
+import secrets
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -46,13 +47,15 @@ class SignIn:
         if value is None:
             return None
         try:
-            return Reader(*self._serializer.loads(value.encode()))
+            _, *details = self._serializer.loads(value.encode())
+            return Reader(*details)
         except (ValueError, TypeError):
             return None
 
     def remembering(self, reader: Reader) -> str:
-        """The value of a ``Set-Cookie`` header that signs ``reader`` in."""
-        return self._made(self._serializer.dumps([reader.id, reader.name, reader.email]).decode("ascii"))
+        """The value of a ``Set-Cookie`` header that signs ``reader`` in, and is never the same twice."""
+        content = [secrets.token_urlsafe(), reader.id, reader.name, reader.email]
+        return self._made(self._serializer.dumps(content).decode("ascii"))
 
     def forgetting(self) -> str:
         """The value of a ``Set-Cookie`` header that signs the browser's reader out."""
