@@ -32,8 +32,10 @@ def sealed(user: User, session: Session = SESSION) -> SealedSession:
     return found
 
 
-def terms(*, hopeless: bool = False, debug: bool = False, budget: int = MAX_HELD) -> Terms:
-    return Terms(COOKIE, lambda _: hopeless, 64, debug, HoldBudget(budget), Notices())
+def terms(
+    *, hopeless: bool = False, debug: bool = False, budget: int = MAX_HELD, ended: tuple[str, ...] = ()
+) -> Terms:
+    return Terms(COOKIE, lambda _: hopeless, ended.__contains__, 64, debug, HoldBudget(budget), Notices())
 
 
 def exchange_of(
@@ -164,6 +166,16 @@ class TestWithValidCookie:
         exchange = exchange_of(reading=Reading(User("ann", "ann"), partial=True), cookie=sealed(ANN))
         exchange.feed(PAGE, last=True)
         assert body(exchange) == SET_PAGE
+
+    def test_asks_for_another_session_when_the_cookie_s_was_logged_out_here(self) -> None:
+        """A response that was under way while its user left brings back the cookie of a session that is no more."""
+        exchange = exchange_of(user=ANN, cookie=sealed(ANN), of=terms(ended=(SESSION.id,)))
+        exchange.feed(PAGE, last=True)
+        assert exchange.need is Need.SESSION
+        exchange.session_is(OTHER)
+        assert OTHER.id.encode() in body(exchange)
+        assert "set-cookie" in names(exchange)
+        assert exchange.ended_session is None
 
     def test_passes_more_than_the_declared_length_as_it_comes(self) -> None:
         """An application that sends more than it declared is left to the server."""

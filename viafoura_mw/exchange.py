@@ -76,11 +76,13 @@ class HoldBudget:
 class Terms:
     """What all exchanges of a process share: settings, the cookie, the budget, and what is known of Viafoura.
 
-    ``hopeless`` says of a user that no session can be had now by waiting.
+    ``hopeless`` says of a user that no session can be had now by waiting; ``has_ended`` of a session that it was logged
+    out here: a response that was on its way meanwhile can bring its cookie back.
     """
 
     cookie: SessionCookie
     hopeless: Callable[[User], bool]
+    has_ended: Callable[[str], bool]
     lookahead: int
     debug: bool
     budget: HoldBudget
@@ -279,7 +281,7 @@ class Exchange:
 
     def _settle_for(self, user: User, reading: Reading) -> None:
         cookie = self._request.cookie
-        if cookie and cookie.is_of(user) and (reading.partial or cookie.has_details_of(user)):
+        if cookie and self._is_valid(cookie, user, reading):
             self._rewrite(cookie.session, "cookie")
         elif reading.partial:
             self._go_without(cookie if cookie and self._page.found and not cookie.is_of(user) else None)
@@ -288,6 +290,10 @@ class Exchange:
         elif self._terms.hopeless(user):
             self._watching = True
             self._pass("unavailable")
+
+    def _is_valid(self, cookie: SealedSession, user: User, reading: Reading) -> bool:
+        is_theirs = cookie.is_of(user) and (reading.partial or cookie.has_details_of(user))
+        return is_theirs and not self._terms.has_ended(cookie.session.id)
 
     def _may_sign_out(self, reading: Reading) -> bool:
         """Whether a page without a user says that the browser's user has left.

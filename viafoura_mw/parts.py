@@ -54,6 +54,7 @@ def parts_of(settings: Settings) -> Parts:
         timeout=settings.timeout,
     )
     sessions = Sessions(viafoura, timeout=settings.timeout)
-    terms = Terms(cookie, sessions.hopeless, settings.lookahead, settings.debug_header, _BUDGET, notices)
+    knows = (sessions.hopeless, sessions.has_ended)
+    terms = Terms(cookie, *knows, settings.lookahead, settings.debug_header, _BUDGET, notices)
     rules, proxies = RequestRules(settings), ProxyTrust(settings)
     return Parts(settings, rules, proxies, cookie, sessions, terms, notices, understood())

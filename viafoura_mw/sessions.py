@@ -98,6 +98,10 @@ class Sessions:
         """End a session: forget it at once, tell Viafoura later, and once. Returns at once and never raises."""
         self._desk().logout(session_id)
 
+    def has_ended(self, session_id: str) -> bool:
+        """Whether a session's logout was asked for in this process. Does no I/O."""
+        return self._desk().has_ended(session_id)
+
     def drain(self, timeout: float) -> None:
         """Wait until the logouts asked for have ended, at most ``timeout`` seconds."""
         self._desk().lanes.drain(timeout)
@@ -337,6 +341,9 @@ class _Desk:
             now = self._clock()
             _remember(self._ended, session_id, now)
         self._queue_logout(_Logout(session_id, now))
+
+    def has_ended(self, session_id: str) -> bool:
+        return session_id in self._ended
 
     def _queue_logout(self, logout: "_Logout") -> None:
         if not self.lanes.logouts.submit(partial(self._log_out, logout)):
