@@ -5,6 +5,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
 
@@ -322,6 +323,17 @@ class TestEnds:
 
         assert code == 0
         assert "Traceback" not in complaints
+
+    @pytest.mark.parametrize("option", ["--wsgi", "--asgi"])
+    def test_ctrl_c_lets_a_page_that_waits_for_viafoura_come_whole(self, option: str) -> None:
+        with running_demo(option) as demo, Browser(demo) as browser, ThreadPoolExecutor() as beside:
+            browser.post("/behind/mood", mood="slow")
+            page = beside.submit(browser.post, "/sign-in", reader="reader-17", back=STORY)
+            eventually(browser.calls)
+            code, complaints = demo.interrupt()
+
+        assert page.result().text.rstrip().endswith("</html>")
+        assert (code, complaints) == (0, "")
 
     @pytest.mark.parametrize("door", ["wsgi", "asgi"])
     def test_busy_port_is_one_clear_error(self, door: serving.Door) -> None:

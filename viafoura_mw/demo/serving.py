@@ -24,6 +24,7 @@ Door = Literal["wsgi", "asgi"]
 
 HOST: Final = "127.0.0.1"
 SERVERS: Final[dict[Door, str]] = {"asgi": "uvicorn", "wsgi": "waitress"}
+_LONGEST_PAGE: Final = 3  # seconds, and some: a page waits for Viafoura for two
 _THREADS: Final = 16  # of waitress: pages wait for Viafoura, and every open page looks for new calls
 
 
@@ -132,6 +133,6 @@ def _serve_asgi(site: Site, settings: Settings, listener: socket.socket) -> None
     import uvicorn
 
     config = uvicorn.Config(
-        wrapped_asgi(site, settings), lifespan="off", log_level="warning", timeout_graceful_shutdown=1
+        wrapped_asgi(site, settings), lifespan="off", log_level="warning", timeout_graceful_shutdown=_LONGEST_PAGE
     )
     uvicorn.Server(config).run(sockets=[listener])
