@@ -83,7 +83,7 @@ class Settings:
         fields = _parsed(values, problems)
         if fields.get("enabled") is False:
             return _disabled(fields)
-        for sentence in _unknown(values):
+        for sentence in unknown(values):
             _LOGGER.warning(sentence)
         try:
             settings = cls(**fields)
@@ -343,7 +343,8 @@ def _parsed(values: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
     return fields
 
 
-def _unknown(values: Mapping[str, str]) -> list[str]:
+def unknown(values: Mapping[str, str]) -> list[str]:
+    """A sentence for each name that is no setting, with the one that was probably meant."""
     sentences = []
     for name in sorted(values.keys() - set(KNOWN)):
         near = difflib.get_close_matches(name, KNOWN, 1)
