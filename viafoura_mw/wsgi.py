@@ -62,6 +62,11 @@ class ViafouraMiddleware:
             raise
         return iterable if response.is_untouched else _body(response, iterable)
 
+    def drain(self, timeout: float) -> None:
+        """Wait until the logouts asked for have ended, at most ``timeout`` seconds; for a process that is to end."""
+        if self._parts is not None:
+            self._parts.sessions.drain(timeout)
+
 
 def _is_included(parts: Parts, environ: "WSGIEnvironment") -> bool:
     return not parts.rules.looks_at_paths or parts.rules.includes(_path(environ))
