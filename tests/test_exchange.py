@@ -32,9 +32,7 @@ def sealed(user: User, session: Session = SESSION) -> SealedSession:
     return found
 
 
-def terms(
-    *, hopeless: bool = False, debug: bool = False, budget: int = MAX_HELD, ended: tuple[str, ...] = ()
-) -> Terms:
+def terms(*, hopeless: bool = False, debug: bool = False, budget: int = MAX_HELD, ended: tuple[str, ...] = ()) -> Terms:
     return Terms(COOKIE, lambda _: hopeless, ended.__contains__, 64, debug, HoldBudget(budget), Notices())
 
 

@@ -64,7 +64,10 @@ TABLE: dict[str, tuple[Callable[[], Fault] | str, Effect, Effect, int | None]] =
     "503": (partial(Fault.status, 503), FAILS, FAILS, TRIES),
     "503, Retry-After in seconds": (partial(Fault.status, 503, retry_after=600), DEMANDS, DEMANDS, 1),
     "503, Retry-After as a date": (
-        lambda: Fault.status(503, retry_after=formatdate(time.time() + 600, usegmt=True)), DEMANDS, DEMANDS, 1,
+        lambda: Fault.status(503, retry_after=formatdate(time.time() + 600, usegmt=True)),
+        DEMANDS,
+        DEMANDS,
+        1,
     ),
     "503, Retry-After nonsense": (partial(Fault.status, 503, retry_after="soon"), FAILS, FAILS, TRIES),
     "429": (partial(Fault.status, 429), FAILS, FAILS, TRIES),
@@ -337,9 +340,7 @@ def test_a_changed_user_never_keeps_the_one_before(
 
 @both_doors
 @pytest.mark.parametrize("fault", ["hang", "500", "refuse", "10 MB"])
-def test_a_valid_cookie_needs_no_viafoura(
-    door: Door, stands: Stands, viafoura: SimulatedViafoura, fault: str
-) -> None:
+def test_a_valid_cookie_needs_no_viafoura(door: Door, stands: Stands, viafoura: SimulatedViafoura, fault: str) -> None:
     """Whatever has become of Viafoura, a browser with its cookie has its pair, and no call is made."""
     stand = stands(door, LONG)
     first = stand.page("ann")
@@ -354,8 +355,11 @@ def test_a_valid_cookie_needs_no_viafoura(
 
 def test_the_table_has_every_fault_that_can_be_simulated() -> None:
     """Nothing that the simulator can do is missing above."""
-    made = {make.func.__name__ if isinstance(make, partial) else getattr(make, "__name__", "")
-            for make, *_ in TABLE.values() if not isinstance(make, str)}
+    made = {
+        make.func.__name__ if isinstance(make, partial) else getattr(make, "__name__", "")
+        for make, *_ in TABLE.values()
+        if not isinstance(make, str)
+    }
     ways = {name for name in vars(Fault) if isinstance(vars(Fault)[name], classmethod)}
     assert ways - made == {"body"}  # of which HTML, empty and wrong types are made
     assert CALL_LIMIT < SAFETY
