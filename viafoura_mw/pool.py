@@ -16,7 +16,7 @@ from typing import Final
 
 IDLE: Final = 30.0  # seconds after which a thread without work ends
 _WEIGHT: Final = 0.2  # of the last call in the running mean of calls' durations
-_FIRST_GUESS: Final = 0.3  # seconds for a call, until one has been timed
+_FIRST_GUESS: Final = 0.05  # seconds for a call until one has been timed: rather a page waits than goes without
 
 
 class Pool:
