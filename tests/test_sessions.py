@@ -464,6 +464,14 @@ def test_a_logout_forgets_what_would_be_handed_off(world: World) -> None:
     assert again.id != ended.id
 
 
+def test_knows_the_sessions_that_have_been_logged_out(world: World) -> None:
+    """At once, before Viafoura has been told."""
+    world.sessions.logout("session1")
+
+    assert world.sessions.has_ended("session1")
+    assert not world.sessions.has_ended("session2")
+
+
 def test_a_session_logged_out_while_its_login_is_under_way_is_not_given(world: World) -> None:
     """Viafoura may name the session that the user has; if it is ended meanwhile, it is ended."""
     world.viafoura.session_ids = ["same", "other"]
