@@ -400,9 +400,9 @@ class TestCheckOfTheApplication:
     @pytest.mark.parametrize(
         ("name", "reason"),
         [
-            ("number", "cannot be called"),
+            ("number", "TypeError"),
             ("absent", "AttributeError"),
-            ("leaving()", "ends the process"),
+            ("leaving()", "SystemExit"),
         ],
     )
     def test_tells_why_it_is_not_there(

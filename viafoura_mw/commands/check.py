@@ -186,18 +186,10 @@ def _loaded(name: str) -> _Loaded:
         with redirect_stdout(sys.stderr):
             app = load(name)
     except SettingsError as error:
-        return _failed(" ".join(error.problems))
-    except SystemExit:
-        return _failed(f"{name} ends the process when it is imported")
-    if not callable(app):
-        return _failed(f"{name} is no application, since it cannot be called; name one as module:attribute")
+        return _Loaded(Check("application", State.FAILED, " ".join(error.problems)))
     is_asgi = _is_asgi(app)
     door = "viafoura_mw.asgi" if is_asgi else "viafoura_mw.wsgi"
     return _Loaded(Check("application", State.OK, f"{name} is there; serve {door}:application"), app, is_asgi)
-
-
-def _failed(sentence: str) -> _Loaded:
-    return _Loaded(Check("application", State.FAILED, sentence))
 
 
 def _is_asgi(app: Any) -> bool:
