@@ -157,8 +157,18 @@ def test_reads_inside_a_transaction_and_aborts_it(policy: Policy) -> None:
         managers[-1].get()
 
 
-def test_leaves_the_transaction_of_a_thread_alone(policy: Policy) -> None:
-    """What is streamed may have one of its own."""
+def test_leaves_no_transaction_to_a_thread(policy: Policy) -> None:
+    """Which would keep a connection until the thread's next request."""
+    pytest.importorskip("pyramid_tm", reason="pyramid_tm is not installed")
+    import transaction
+
+    app = configured(policy, **{"tm.annotate_user": "false"})
+    assert ask(reader_of("pyramid"), app, "/", signed_in(app)).user is not None
+    assert transaction.manager.manager._txn is None
+
+
+def test_leaves_the_transaction_of_a_streamed_page_alone(policy: Policy) -> None:
+    """It is the site's, to commit or to abort."""
     pytest.importorskip("pyramid_tm", reason="pyramid_tm is not installed")
     import transaction
 

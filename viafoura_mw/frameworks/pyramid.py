@@ -64,18 +64,24 @@ def read_in_environ(environ: Mapping[str, Any], read: Read[T]) -> T:
 
 @contextmanager
 def _answered(router: Any, request: Any) -> Iterator[None]:
-    transaction = vars(request).get("tm")
-    # The manager of a thread is not touched: a page that is still streamed may have a transaction of its own there.
-    explicit = transaction if getattr(transaction, "explicit", False) else None
+    transactions = vars(request).get("tm")
+    # One that is under way is left alone: it is that of a page that is still streamed.
+    own = transactions if _is_idle(transactions) else None
     with sys.modules["pyramid.threadlocal"].RequestContext(request):
-        if explicit is not None:
-            explicit.begin()
+        if own is not None:
+            own.begin()
         try:
             yield
         finally:
-            if explicit is not None:
-                explicit.abort()
+            if own is not None:
+                own.abort()
             router.finish_request(request)
+
+
+def _is_idle(transactions: Any) -> bool:
+    """Whether a transaction manager, or that of this thread, has no transaction; to ask it would begin one."""
+    manager = getattr(transactions, "manager", transactions)
+    return manager is not None and getattr(manager, "_txn", manager) is None
 
 
 def _user_of(request: Any) -> Any:
