@@ -36,6 +36,15 @@ def test_imports_no_framework() -> None:
     assert python(code) == "[]"
 
 
+def test_does_without_what_the_site_has_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each framework is optional."""
+    for name in ("django.core.handlers", "flask", "pyramid.router"):
+        for module in [module for module in sys.modules if f"{module}.".startswith(f"{name}.")]:
+            monkeypatch.delitem(sys.modules, module)
+    assert not any(frameworks.prepare(preset) for preset in ("django", "flask-login", "pyramid"))
+    assert frameworks.recognised(asgi=True) is frameworks.recognised(asgi=False) is None
+
+
 def test_is_not_fooled_by_what_is_merely_imported() -> None:
     """By a development tool, or for a framework's models alone."""
     for name in NAMES:
