@@ -66,6 +66,9 @@ CASES = {
     "NUL in a tag's name": "<script\0 id=viafoura-platform>",
     "a longer name": "<scripts id=viafoura-platform>",
     "an end tag": "</script id=viafoura-platform>",
+    "bogus comments where a value may be open": '="></3>-</3>@',
+    "spaces where a value may be open": '= \n"></3>-</3>@',
+    "many spaces where a value may be open": 'a{}">-</3>@'.format(" " * 40),
     # Comments and declarations (13.2.5.41 to .69)
     "comment": "<!-- % -->@",
     "comment that never ends": "<!-- %",
@@ -121,6 +124,7 @@ CASES = {
     # Foreign content (13.2.6.5)
     "svg's own script": "<svg>%</svg>@",
     "svg's own style": "<svg><style>%</style></svg>@",
+    "less-than that is text in svg": "<svg>a < b <1</svg>@",
     "self-closing in svg": "<svg/>@",
     "self-closing title in svg": "<svg><title/>%</svg>@",
     "icon": "<svg a='>' b><path d='M0'/>\n<use></use></svg>@",
@@ -262,6 +266,14 @@ def test_takes_no_other_script_for_it(tag: bytes, size: int | None) -> None:
     page = tag + b"</script>"
 
     assert (find(page) if size is None else streamed(page, size)) is None
+
+
+@pytest.mark.parametrize("size", [10, 2_000_000])
+def test_finds_the_tag_among_mentions_in_a_page_of_any_length(size: int) -> None:
+    """A mention in a text, a comment or a value is passed over in short pages and in long ones."""
+    page = b"<p>viafoura-platform<!--" + TAG + b"-->" + b"<p>" * size + TAG + b"viafoura-platform"
+
+    assert find(page) == (54 + 3 * size + 4, 54 + 3 * size + 35)
 
 
 def test_no_named_reference_makes_a_letter_of_the_id() -> None:

@@ -14,7 +14,7 @@ PLATFORM: Final = b"viafoura-platform"
 # hold a solidus. The repeats are possessive: nothing is ever tried twice.
 _ATTRIBUTE: Final = re.compile(
     rb"([^\t\n\f\r />][^\t\n\f\r />=]*+)"
-    rb"(?:[\t\n\f\r ]*+=[\t\n\f\r ]*+(\"[^\"]*+\"|'[^']*+'|[^\t\n\f\r >]*+))?+"
+    rb"(?:[\t\n\f\r ]*+=[\t\n\f\r ]*+(\"[^\"]*+\"|'[^']*+'|[^\t\n\f\r >]*+))?"
 )
 _TAG_NAME: Final = re.compile(rb"<[^\t\n\f\r />]++")
 _NUMERIC_REFERENCE: Final = re.compile(rb"&#(?:[xX]0*+([0-9a-fA-F]++)|0*+([0-9]++));?+")
@@ -68,9 +68,14 @@ def _referenced(found: re.Match[bytes]) -> bytes:
     return bytes([code]) if 0 < code < 128 else found[0]
 
 
+def may_be_platform(tag: bytes) -> bool:
+    """Whether a start tag spells anything that its id could be: most scripts are told apart by that alone."""
+    return PLATFORM in tag or b"&#" in tag
+
+
 def is_platform(tag: bytes) -> bool:
     """Whether the id of a script's start tag is exactly the platform's."""
-    return (PLATFORM in tag or b"&#" in tag) and value_of(tag, b"id") == PLATFORM
+    return may_be_platform(tag) and value_of(tag, b"id") == PLATFORM
 
 
 def with_session(tag: bytes, user_id: str, session: str) -> bytes:

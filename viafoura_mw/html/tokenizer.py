@@ -12,7 +12,7 @@ from typing import Final
 
 from viafoura_mw.html import tokens
 from viafoura_mw.html.open_elements import MAX_NAME, SCRIPT, Next, OpenElements, needs_spelling
-from viafoura_mw.html.start_tag import is_platform
+from viafoura_mw.html.start_tag import is_platform, may_be_platform
 
 # A start tag longer than this is never matched, and no more than this is held back of a page. The longest that sites
 # write are a few hundred bytes; one with a nonce, an integrity hash and inline handlers stays far below.
@@ -55,6 +55,7 @@ _VALUES: Final = {ord('"'): _Part.DOUBLE_QUOTED, ord("'"): _Part.SINGLE_QUOTED}
 _GREATER: Final = ord(">")
 _SOLIDUS: Final = ord("/")
 _EQUALS: Final = ord("=")
+_MAY_OPEN: Final = frozenset(b"=" + tokens.SPACES)
 
 
 class Tokenizer:
@@ -123,12 +124,13 @@ class Tokenizer:
         position = self._skip_plain(data, position) if self._elements.plain else data.find(b"<", position)
         if not 0 <= position < len(data):
             return len(data)
+        if self._elements.plain:
+            end = self._common(data, position)
+            if end:
+                return end
         tag = tokens.TAG.match(data, position)
         if tag:
             name = tag[2].lower()
-            icon = tokens.ICON.match(data, position) if name == b"svg" and self._elements.plain else None
-            if icon:
-                return icon.end()
             return self._open(data, position, tag.end(), _Tag.END if tag[1] else _Tag.START, name)
         if not tokens.UNDECIDED.match(data, position):
             return self._declaration(data, position)
@@ -138,6 +140,23 @@ class Tokenizer:
         self._open(data, position, len(data), kind, data[position + 2 :].lower())
         self._part = _Part.TAG_NAME
         return len(data)
+
+    def _common(self, data: bytes, position: int) -> int:
+        """The end of a script or an icon as pages have them by the dozen; 0 where it takes a closer look."""
+        script = tokens.SCRIPT_TAG.match(data, position)
+        if not script:
+            icon = tokens.ICON.match(data, position)
+            return icon.end() if icon else 0
+        end = script.end()
+        if may_be_platform(data[position:end]):
+            return 0
+        # Inlined data has its "<" escaped as a rule, which makes the search for one worth its while.
+        less = data.find(b"<", end)
+        closing = tokens.SCRIPT_DATA.search(data, less) if less >= 0 else None
+        if closing and data.startswith(b">", closing.end()) and closing[0] != b"<!--":
+            return closing.end() + 1
+        self._name, self._state = SCRIPT, self._script
+        return end
 
     def _skip_plain(self, data: bytes, position: int) -> int:
         """Past what changes nothing in plain HTML, to the next ``<`` that may.
@@ -159,7 +178,7 @@ class Tokenizer:
             if at_once:
                 return at_once.end()
             self._state = self._comment
-            return position + 4
+            return self._comment(data, position + 4)
         if self._elements.foreign and data.startswith(b"<![CDATA[", position):
             self._state = self._cdata
             return position + 9
@@ -322,6 +341,13 @@ class Tokenizer:
         return self._name == SCRIPT and not self._elements.inert and self._elements.reads_as_html(SCRIPT)
 
 
+def _opens(data: bytes, start: int, quote: int) -> bool:
+    """Whether what stands ahead of a quote does not rule out that a value begins with it."""
+    # More spaces than this between "=" and a quote are not worth a thought: the tags are then read.
+    before = data[max(start, quote - 16) : quote].rstrip(tokens.SPACES)
+    return not before or before.endswith(b"=")
+
+
 def _known_data(data: bytes, start: int, end: int) -> int:
     """The last position of ``data[start:end]`` that is known to be in the data state; ``start`` is.
 
@@ -334,9 +360,6 @@ def _known_data(data: bytes, start: int, end: int) -> int:
         return start
     for quote in (b'"', b"'"):
         at = data.rfind(quote, start, closing)
-        if at >= 0:
-            # More spaces than this between "=" and a quote are not worth a thought: the tags are then read.
-            before = data[max(start, at - 16) : at].rstrip(tokens.SPACES)
-            if not before or before.endswith(b"="):
-                return start
+        if at == start or (at > start and data[at - 1] in _MAY_OPEN and _opens(data, start, at)):
+            return start
     return closing + 1

@@ -5,6 +5,7 @@ so that each byte is looked at a bounded number of times whatever the document s
 """
 
 import re
+import sys
 from collections.abc import Iterable
 from typing import Final
 
@@ -22,8 +23,13 @@ def _one_of(names: Iterable[str]) -> str:
     return "(?:" + "|".join(map(_any_case, names)) + ")"
 
 
+# Before 3.11.5 a possessive group that fails halfway leaves the match in a wrong place (CPython issue 106052). None of
+# these groups can match in two ways, so that a greedy one gives the same, at a little more cost.
+_REPEATED_GROUP: Final = ")*+" if sys.version_info >= (3, 11, 5) else ")*"
+
+
 def _compile(pattern: str) -> re.Pattern[bytes]:
-    return re.compile(pattern.encode("ascii"))
+    return re.compile(pattern.replace(")*+", _REPEATED_GROUP).encode("ascii"))
 
 
 # An attribute of which at least one more byte is there, so that where it ends is final.
@@ -71,6 +77,7 @@ def _letters(words: list[str], place: int) -> str:
 SPECIAL: Final = _compile(
     rf"<(?={_letters([*_STARTS, '!--'], 0)}{_letters([*_STARTS, '!--'], 1)}){_trie([*_STARTS, '!--'])}"
 )
+SCRIPT_TAG: Final = _compile(rf"<{_any_case('script')}(?=[{_WS}/>]){_ATTRIBUTES}/?+>")
 # An icon drawn in line: pages have them by the hundred. Only elements that hold nothing, closed as XML closes them.
 _SHAPES: Final = "|".join(
     rf"{name}(?=[{_WS}/>]){_ATTRIBUTES}(?:/>|>[{_WS}]*+</{name}>)"
