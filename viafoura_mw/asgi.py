@@ -199,12 +199,13 @@ class _Response:
         """Whether an exchange is to look closer; the cheapest reasons why not come first."""
         if self._parts.looks_at_every_response:
             return True
-        if self._parts.settings.cookie_name not in self._cookies and not self._reader.may_find(self._root):
-            return False
         headers = message.get("headers", ())
         if not isinstance(headers, list | tuple):
             return True
-        return any(name.lower() == b"content-type" and b"text/html" in value.lower() for name, value in headers)
+        for name, value in headers:
+            if name.lower() == b"content-type" and b"text/html" in value.lower():
+                return self._parts.settings.cookie_name in self._cookies or self._reader.may_find(self._root)
+        return False
 
     def _begin(self) -> None:
         parts, scope, fields = self._parts, self._scope, self._fields

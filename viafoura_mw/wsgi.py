@@ -130,6 +130,7 @@ class _Response:
         self.is_untouched = False  # the head has left as it came, and the body is to do the same
         self.ready: deque[bytes] = deque()  # what may leave of the body and has not
         self.signed_out = self.wrote = False
+        self._said: dict[str, str] = {}  # the response's headers for `response:` sources
         self._believed = parts.proxies.is_configured and parts.proxies.believes(
             environ.get("REMOTE_ADDR", ""), environ.pop(_PROOF, "")
         )
@@ -196,15 +197,15 @@ class _Response:
         """Whether an exchange is to look closer; the cheapest reasons why not come first."""
         if self._parts.looks_at_every_response:
             return True
-        if self._parts.settings.cookie_name not in self._cookies and not self._reader.may_find(self._root):
-            return False
-        return any(name.lower() == "content-type" and "text/html" in value.lower() for name, value in headers)
+        for name, value in headers:
+            if name.lower() == "content-type" and "text/html" in value.lower():
+                return self._parts.settings.cookie_name in self._cookies or self._reader.may_find(self._root)
+        return False
 
     def _begun(self) -> Exchange:
         parts, environ = self._parts, self._environ
         self._gone = False  # the head has been given to the server
         self._server_write: Write | None = None
-        self._said: dict[str, str] = {}  # the response's headers for `response:` sources
         request = Request(
             environ["REQUEST_METHOD"],
             parts.cookie.find(self._cookies),
