@@ -188,6 +188,11 @@ def test_serves_every_page_and_none_waits_for_long(
     door: Door, stands: Stands, viafoura: SimulatedViafoura, kind: str, fault: str
 ) -> None:
     """Through a failing call, an open breaker and its healing, each page is complete, and right at the end."""
+    go_through(door, stands, viafoura, kind, fault)
+
+
+def go_through(door: Door, stands: Stands, viafoura: SimulatedViafoura, kind: str, fault: str) -> None:
+    """Let a fault strike, last, and be healed."""
     effect = TABLE[fault][1 if kind == "token" else 2]
     stand = stands(door, effect.timeout)
     if fault == EXPIRED:
