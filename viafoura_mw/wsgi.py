@@ -8,6 +8,7 @@ very object that the application returned.
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -114,8 +115,8 @@ class _Response:
         "_status",
         "_withheld",
         "is_untouched",
+        "may_owe_calls",
         "ready",
-        "signed_out",
         "wrote",
     )
 
@@ -129,7 +130,8 @@ class _Response:
         self._exchange: Exchange | None = None  # none where the response is plainly not ours
         self.is_untouched = False  # the head has left as it came, and the body is to do the same
         self.ready: deque[bytes] = deque()  # what may leave of the body and has not
-        self.signed_out = self.wrote = False
+        self.may_owe_calls = False  # calls were put off, where no thread can make them
+        self.wrote = False
         self._said: dict[str, str] = {}  # the response's headers for `response:` sources
         self._believed = parts.proxies.is_configured and parts.proxies.believes(
             environ.get("REMOTE_ADDR", ""), environ.pop(_PROOF, "")
@@ -258,6 +260,7 @@ class _Response:
                 exchange.session_is(self._session(exchange))
             else:
                 self._parts.sessions.ensure(exchange.user, self._browser())
+                self.may_owe_calls = True
                 exchange.probed()
         if exchange.state in (State.PASSING, State.REWRITING) and not self._gone:
             self._let_head_go(exchange)
@@ -269,15 +272,16 @@ class _Response:
         self._gone = True
         if exchange.ended_session:
             self._parts.sessions.logout(exchange.ended_session.id)
-            self.signed_out = True
-        self.is_untouched = exchange.settled and not (self.signed_out or self.wrote)
+            self.may_owe_calls = True
+        self.is_untouched = exchange.settled and not (self.may_owe_calls or self.wrote)
 
     def _session(self, exchange: Exchange) -> Session | None:
         future = self._parts.sessions.ensure(exchange.user, self._browser())
-        try:
-            return future.result(self._parts.settings.timeout)
-        except TimeoutError:
-            return None
+        with suppress(TimeoutError):
+            if session := future.result(self._parts.settings.timeout):
+                return session
+        self.may_owe_calls = True  # a probe, for which no page waits
+        return None
 
     def _browser(self) -> bytes:
         return self._parts.rules.browser(self._cookies, self._environ.get("HTTP_AUTHORIZATION", ""))
@@ -312,7 +316,7 @@ class _Response:
         """Give back what the hold took; make the calls that only this thread can make, now that the page has left."""
         if self._exchange is not None:
             self._exchange.close()
-        if self.signed_out:
+        if self.may_owe_calls:
             self._parts.sessions.run_pending()
 
 
