@@ -5,18 +5,20 @@ simulator's calls and futures that are done at once show that nobody waited. Onl
 costs its page a real, short wait.
 """
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from functools import partial
+from typing import Any
 
 import pytest
 
-from tests.doors import HTML, PAGE, TAG, Answer, Get, Site, both_doors, through_wsgi
+from tests.doors import HTML, PAGE, TAG, Answer, Get, Site, both_doors, environ_of, through_wsgi
 from tests.fakes import Clock
 from tests.test_parity import BROWSER, PAIR
-from viafoura_mw import Settings, parts
+from viafoura_mw import Settings, parts, wsgi
 from viafoura_mw.breaker import FAILURES, LONGEST_PAUSE
 from viafoura_mw.lanes import CallerLanes, Lanes, ThreadLanes
 from viafoura_mw.pool import Pool
@@ -326,6 +328,28 @@ def test_where_no_thread_runs_a_page_s_end_makes_the_logout(
 
     assert viafoura.sessions == {}
     assert viafoura.count("logout") == 3
+
+
+def test_a_head_that_replaces_one_with_a_logout_clears_the_cookie_too(viafoura: SimulatedViafoura) -> None:
+    """An error page in place of the log-out page is no reason for the browser to keep what has ended."""
+    settings = Settings.from_env({**viafoura.environ(), "VIAFOURA_LOGOUT_PATHS": "/logout"})
+    cookie = through_wsgi(settings)(Site(user="ann"), headers=BROWSER).cookie or ""
+    heads: list[list[tuple[str, str]]] = []
+
+    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("302 Found", [("Location", "/")])
+        try:
+            raise ValueError("the site's own")
+        except ValueError:
+            start_response("500 Error", [HTML], sys.exc_info())
+        return [b"<p>sorry"]
+
+    environ = environ_of(path="/logout", headers={"Cookie": cookie})
+    wsgi.ViafouraMiddleware(application, settings)(environ, lambda _, headers, *exc_info: heads.append(headers))
+
+    viafoura.wait_for("logout")
+    assert HTML in heads[-1]
+    assert [value for name, value in heads[-1] if name == "Set-Cookie" and "Max-Age=0" in value]
 
 
 @both_doors

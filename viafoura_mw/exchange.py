@@ -216,6 +216,10 @@ class Exchange:
         taken, self._out = self._out, []
         return taken
 
+    def in_place_of_own(self, headers: Headers) -> Headers:
+        """The headers of a head that takes this one's place: what was logged out leaves the browser by it, too."""
+        return self._with_cookie_cleared(headers) if self.ended_session else headers
+
     def step_aside(self) -> None:
         """Let everything pass from now on, and forget what was to leave: another head has taken this one's place."""
         self.state = State.PASSING
@@ -310,8 +314,11 @@ class Exchange:
 
     def _sign_out(self, cookie: SealedSession) -> None:
         self.ended_session = cookie.session
+        self.headers = self._with_cookie_cleared(self.headers)
+
+    def _with_cookie_cleared(self, headers: Headers) -> Headers:
         cleared = self._terms.cookie.clear(secure=self._request.secure)
-        self.headers = [*made_private(self.headers), ("Set-Cookie", cleared)]
+        return [*made_private(headers), ("Set-Cookie", cleared)]
 
     def _pass(self, outcome: str) -> None:
         self.state = State.PASSING

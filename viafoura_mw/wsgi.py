@@ -183,6 +183,7 @@ class _Response:
             self._said = {name.lower(): value for name, value in headers if name.lower() in removed}
             headers = _without(removed, headers)
         if self._gone:
+            headers = self._exchange.in_place_of_own(headers)
             write = _call(self._server_start, status, headers, exc_info)  # raises, or replaces the head
             self.ready.clear()
             self._exchange.step_aside()
