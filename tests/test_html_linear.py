@@ -96,6 +96,7 @@ def test_work_grows_with_the_page(name: str, size: int | None, work: Work) -> No
     assert counts[1] <= 16_000 * 60
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11, 5), reason="greedy groups keep a mark for each turn; see html/tokens.py")
 @pytest.mark.parametrize("size", [None, 16_384])
 @pytest.mark.parametrize("name", FAMILIES)
 def test_memory_is_bounded(name: str, size: int | None) -> None:
