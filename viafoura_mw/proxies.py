@@ -7,6 +7,15 @@ from typing import Final
 from viafoura_mw.settings import Settings
 
 PROOF: Final = "X-Viafoura-Proxy-Secret"
+#: Servers whose environ has the later of ``X-User`` and ``X_User``, so that whoever sends the other spelling replaces
+#: what the proxy says (measured: cheroot 11, Granian 2.8, Twisted 26). Others drop the underscore, or join the two.
+REPLACING: Final = ("cheroot", "granian", "twisted")
+
+
+def replaces_headers(software: str, *parts: object) -> bool:
+    """Whether a WSGI server is one of :data:`REPLACING`, by its ``SERVER_SOFTWARE`` or by the classes of its parts."""
+    modules = (type(part).__module__.partition(".")[0] for part in parts)
+    return software.lower().startswith(REPLACING) or any(module in REPLACING for module in modules)
 
 
 class ProxyTrust:

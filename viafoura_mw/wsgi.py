@@ -5,6 +5,7 @@ some servers read the head then, others at the first chunk. A response that is n
 very object that the application returned.
 """
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
@@ -16,7 +17,7 @@ from viafoura_mw import loading
 from viafoura_mw.exchange import HOLD, Exchange, Need, State
 from viafoura_mw.parts import INSIDE, Parts, parts_of
 from viafoura_mw.privacy import Headers
-from viafoura_mw.proxies import PROOF
+from viafoura_mw.proxies import PROOF, replaces_headers
 from viafoura_mw.reading import UserReader
 from viafoura_mw.request import CONDITIONAL, Request, narrowed
 from viafoura_mw.settings import Settings
@@ -133,14 +134,22 @@ class _Response:
         self.may_owe_calls = False  # calls were put off, where no thread can make them
         self.wrote = False
         self._said: dict[str, str] = {}  # the response's headers for `response:` sources
-        self._believed = parts.proxies.is_configured and parts.proxies.believes(
-            environ.get("REMOTE_ADDR", ""), environ.pop(_PROOF, "")
-        )
+        self._believed = parts.proxies.is_configured and self._is_from_proxy()
         self._served = reader.expect(environ)
         self._cookies: str = environ.get("HTTP_COOKIE", "")
         self._withheld = self._withhold() if "text/html" in environ.get("HTTP_ACCEPT", "") else None
 
     # What the application sees of the request.
+
+    def _is_from_proxy(self) -> bool:
+        """Whether the peer's headers may say who the user is; the secret that it sent is not for the application."""
+        environ = self._environ
+        peer, secret = environ.get("REMOTE_ADDR", ""), environ.pop(_PROOF, "")
+        if replaces_headers(environ.get("SERVER_SOFTWARE", ""), environ.get("wsgi.input"), environ.get("wsgi.errors")):
+            sentence = "header: sources are refused: on this server a client's X_User replaces the proxy's X-User"
+            self._parts.notices.tell("replaces headers", logging.ERROR, sentence)
+            return False
+        return self._parts.proxies.believes(peer, secret)
 
     def _withhold(self) -> dict[str, str] | None:
         """Take from the environ what would make the application answer with less than a readable page."""
@@ -260,7 +269,7 @@ class _Response:
             elif exchange.need is Need.SESSION:
                 exchange.session_is(self._session(exchange))
             else:
-                self._parts.sessions.ensure(exchange.user, self._browser())
+                self._parts.sessions.ensure(exchange.user, self._browser(exchange))
                 self.may_owe_calls = True
                 exchange.probed()
         if exchange.state in (State.PASSING, State.REWRITING) and not self._gone:
@@ -277,15 +286,17 @@ class _Response:
         self.is_untouched = exchange.settled and not (self.may_owe_calls or self.wrote)
 
     def _session(self, exchange: Exchange) -> Session | None:
-        future = self._parts.sessions.ensure(exchange.user, self._browser())
+        future = self._parts.sessions.ensure(exchange.user, self._browser(exchange))
         with suppress(TimeoutError):
             if session := future.result(self._parts.settings.timeout):
                 return session
         self.may_owe_calls = True  # a probe, for which no page waits
         return None
 
-    def _browser(self) -> bytes:
-        return self._parts.rules.browser(self._cookies, self._environ.get("HTTP_AUTHORIZATION", ""))
+    def _browser(self, exchange: Exchange) -> bytes:
+        """What a login's result is handed off to: not to a browser that has had another session since."""
+        browser = self._parts.rules.browser(self._cookies, self._environ.get("HTTP_AUTHORIZATION", ""))
+        return browser + exchange.came_with.encode()
 
     # The user.
 
