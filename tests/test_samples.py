@@ -23,7 +23,7 @@ def start(tmp_path: Path) -> Callable[..., contextlib.AbstractContextManager[Run
         folder = tmp_path / f"{sample}-{script}"
         shutil.copytree(SAMPLES / sample, folder, ignore=shutil.ignore_patterns("__pycache__"))
         # PORT is known only once a port has been picked, so a shell takes it as an argument.
-        with serving(lambda port: ["env", f"PORT={port}", str(folder / script)], environ, cwd=folder) as running:
+        with serving(lambda port, _: ["env", f"PORT={port}", str(folder / script)], environ, cwd=folder) as running:
             yield running
 
     return started
