@@ -4,12 +4,15 @@ import contextlib
 import itertools
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
 
+from tests.doors import Get, Site, both_doors
 from tests.servers import SERVERS, Answer, Browser, Running, Server
+from viafoura_mw import Settings
+from viafoura_mw.cookie import SessionCookie
 from viafoura_mw.testing import SimulatedViafoura
 
 READERS = 24
@@ -101,6 +104,27 @@ def fleet(viafoura: SimulatedViafoura) -> Iterator[Fleet]:
         for server in MACHINES:
             fleet.start(server)
         yield fleet
+
+
+@both_doors
+def test_who_comes_back_is_given_no_session_that_another_machine_has_ended(
+    door: Callable[[Settings | None], Get], settings: Settings, viafoura: SimulatedViafoura
+) -> None:
+    """Not even where a site's own cookie outlasts its users, so that only ours tells that there was another between."""
+    one, other = door(settings), door(settings)
+    cookie, sessions = "", []
+    for user, machine in (("ann", one), ("ben", other), ("ann", one)):
+        asked = {"Accept": "text/html", "Cookie": f"site=1; {cookie}"}
+        answer = machine(Site(user=user), headers=asked)
+        assert machine(Site(user=user), headers=asked).body == answer.body  # asked for at the same time: handed off
+        cookie = answer.cookie or ""
+        sealed = SessionCookie(settings).find(cookie)
+        assert sealed is not None
+        sessions.append(sealed.session.id)
+    viafoura.wait_for("logout", 2)
+
+    assert len(set(sessions)) == 3
+    assert viafoura.count("login") == 3
 
 
 def test_each_user_is_logged_in_once_over_all_machines(fleet: Fleet, viafoura: SimulatedViafoura) -> None:

@@ -140,6 +140,11 @@ class Exchange:
         assert self._reading.user is not None
         return self._reading.user
 
+    @property
+    def came_with(self) -> str:
+        """The session that the browser brought, whosever it is; empty if none."""
+        return self._request.cookie.session.id if self._request.cookie else ""
+
     def start(self, status: int, headers: Headers, read: Callable[[], Reading | None]) -> None:
         """Take the application's head; ``read`` gives the user, or ``None`` where the door must be asked for it.
 
