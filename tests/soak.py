@@ -35,6 +35,7 @@ from viafoura_mw import Settings, asgi, wsgi
 from viafoura_mw.cookie import SessionCookie
 from viafoura_mw.exchange import MAX_HELD, Exchange
 from viafoura_mw.parts import Parts
+from viafoura_mw.sessions import REMEMBERED
 from viafoura_mw.testing import Fault, SimulatedViafoura
 from viafoura_mw.testing.service import Answer as ServiceAnswer
 from viafoura_mw.testing.service import Request
@@ -73,12 +74,19 @@ class Watched(SimulatedViafoura):
         self._tick = tick
         self.owner: dict[str, int] = {}
         self.logged_out: dict[str, int] = {}
+        self._place: dict[str, int] = {}
         self.clean: Counter[str] = Counter()  # calls that were answered as they should be
         self.struck: Counter[str] = Counter()  # calls that a fault concerned
 
+    def logouts_since(self, session: str) -> int:
+        """How many logouts have come after that of a session."""
+        return len(self.logged_out) - self._place.get(session, len(self.logged_out))
+
     def answer(self, request: Request) -> tuple[ServiceAnswer, Fault, threading.Event]:
         if request.kind == "logout":
-            self.logged_out.setdefault(request.body.decode().partition("=")[2], self._tick())
+            session = request.body.decode().partition("=")[2]
+            self.logged_out.setdefault(session, self._tick())
+            self._place.setdefault(session, len(self.logged_out))
         answer, fault, healed = super().answer(request)
         with self._changed:
             is_clean = fault == Fault() and answer.status == 200
@@ -311,9 +319,11 @@ class Soak:
             figures.violate(f"a page of {visit.user} carried another's user id")
         if viafoura.owner.get(session) != user_id:
             figures.violate(f"a page of {visit.user} carried another's session")
-        for ended in (viafoura.logged_out, self._replaced):
-            if ended.get(session, asked) < asked:
+        if min(viafoura.logged_out.get(session, asked), self._replaced.get(session, asked)) < asked:
+            if viafoura.logouts_since(session) < REMEMBERED:
                 figures.violate(f"a page of {visit.user} carried a session that had been logged out: {visit}")
+            else:  # a replayed cookie, from before what a process can remember
+                figures.count("pages with a session that was logged out long ago")
 
     def _browser(self, browsers: list[Browser], dice: random.Random) -> Browser:
         return dice.choice(browsers[:HOT] if dice.random() < 0.5 else browsers)
