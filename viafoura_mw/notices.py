@@ -1,7 +1,6 @@
 """Log lines for operators: each kind at most once a minute, none with a secret or anything of a user's."""
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from typing import Final
@@ -11,18 +10,19 @@ INTERVAL: Final = 60.0  # seconds between two lines of one kind
 
 
 class Notices:
-    """Says a thing on logger ``viafoura_mw``, unless it said a thing of that kind within the last minute."""
+    """Says a thing on logger ``viafoura_mw``, unless it said a thing of that kind within the last minute.
+
+    No lock: one that a fork copies while it is held is held for ever; at worst two threads say a thing at once.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._said: dict[str, float] = {}
-        self._lock = threading.Lock()
 
     def tell(self, kind: str, level: int, sentence: str, *values: object) -> None:
         """Log ``sentence % values`` at ``level``; ``kind`` names what is limited to one line a minute."""
         now = self._clock()
-        with self._lock:
-            if now - self._said.get(kind, float("-inf")) < INTERVAL:
-                return
-            self._said[kind] = now
+        if now - self._said.get(kind, float("-inf")) < INTERVAL:
+            return
+        self._said[kind] = now
         LOGGER.log(level, sentence, *values)
