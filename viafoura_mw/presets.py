@@ -25,8 +25,9 @@ class Preset:
     framework: str | None = None
 
 
-def _fields(user_id: str, name: str = "", email: str = "") -> UserSources:
-    return UserSources(*(parse(text) if text else () for text in (user_id, name, email)))
+def _fields(user_id: str, name: str = "", email: str = "", *, separator: str = "") -> UserSources:
+    id_, name_, email_ = (parse(text) if text else () for text in (user_id, name, email))
+    return UserSources(id_, name_, email_, separator=separator)
 
 
 def _framework(name: str, user_id: str) -> Preset:
@@ -43,13 +44,12 @@ PRESETS: Final = {
     "django": _framework("django", "user:pk"),
     "flask-login": _framework("flask-login", "user:get_id()"),
     "pyramid": _framework("pyramid", "user:authenticated_userid"),
-    "shibboleth": Preset(_fields("environ:eppn|environ:REMOTE_USER", "environ:displayName|environ:cn", "environ:mail")),
+    "shibboleth": Preset(
+        _fields("environ:eppn|environ:REMOTE_USER", "environ:displayName|environ:cn", "environ:mail", separator=";")
+    ),
+    # Not X-Auth-Request-* as well: a proxy that sets the ones lets the others pass, as a visitor may have sent them.
     "oauth2-proxy": Preset(
-        _fields(
-            "header:X-Forwarded-User|header:X-Auth-Request-User",
-            "header:X-Forwarded-Preferred-Username|header:X-Auth-Request-Preferred-Username",
-            "header:X-Forwarded-Email|header:X-Auth-Request-Email",
-        )
+        _fields("header:X-Forwarded-User", "header:X-Forwarded-Preferred-Username", "header:X-Forwarded-Email")
     ),
     "authelia": Preset(_fields("header:Remote-User", "header:Remote-Name", "header:Remote-Email")),
 }
