@@ -4,6 +4,7 @@ Every problem of an environment is found before one error tells them all, each b
 secret's value.
 """
 
+import dataclasses
 import difflib
 import ipaddress
 import logging
@@ -19,7 +20,6 @@ from urllib.parse import urlsplit
 from viafoura_mw import presets, sources
 from viafoura_mw.errors import SettingsError
 from viafoura_mw.sources import Source
-from viafoura_mw.user import UserSources
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -28,6 +28,7 @@ MAX_TIMEOUT: Final = 60.0
 ANALYTICS_COOKIES: Final = ("_ga*", "_gid", "_gcl_*", "_fbp", "_hj*", "_pk_*", "__utm*")
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
+_NOT_COOKIE_NAMES: Final = ("path", "domain", "comment", "expires", "max-age", "secure", "httponly", "samesite")
 _LOGGER: Final = logging.getLogger("viafoura_mw")
 
 
@@ -64,8 +65,8 @@ class Settings:
     cookie_secret: tuple[str, ...] = field(default=(), repr=False)
     cookie_domain: str = ""
     cookie_path: str = "/"
-    cookie_samesite: str = "lax"
-    cookie_secure: str = "auto"
+    cookie_samesite: Literal["lax", "strict", "none"] = "lax"
+    cookie_secure: Literal["auto", "1", "0"] = "auto"
     debug_header: bool = False
 
     def __post_init__(self) -> None:
@@ -97,13 +98,16 @@ class Settings:
     def preset(self, name: str) -> presets.Preset:
         """Preset ``name`` with what ``VIAFOURA_USER_ID``, ``_NAME`` and ``_EMAIL`` say instead."""
         preset = presets.PRESETS[name]
-        fields = UserSources(
-            self.user_id or preset.sources.id,
-            self.user_name or preset.sources.name,
-            self.user_email or preset.sources.email,
-            self.user_strip_realm,
+        fields = dataclasses.replace(
+            preset.sources,
+            id=self.user_id or preset.sources.id,
+            name=self.user_name or preset.sources.name,
+            email=self.user_email or preset.sources.email,
+            strip_realm=self.user_strip_realm,
         )
-        return presets.Preset(fields, preset.user_object, preset.framework)
+        # A framework's user may cost a query: it is not asked for where no field is read of it.
+        framework = preset.framework if "user" in fields.kinds() else None
+        return presets.Preset(fields, preset.user_object, framework)
 
     @property
     def response_headers(self) -> frozenset[str]:
@@ -164,14 +168,17 @@ def _number(kind: type[float] | type[int], low: float, high: float, unit: str) -
 
 
 def _words(text: str) -> tuple[str, ...]:
-    return tuple(word for word in (part.strip() for part in text.split(",")) if word)
+    words = tuple(word for word in (part.strip() for part in text.split(",")) if word)
+    if not words:
+        raise ValueError("has nothing but commas")
+    return words
 
 
 def _secrets(text: str) -> tuple[str, ...]:
-    words = _words(text)
-    if not words:
-        raise ValueError("has no secret in it")
-    return words
+    secrets = _words(text)
+    if not all(map(str.isprintable, secrets)):  # what is not UTF-8 has come as lone surrogates
+        raise ValueError("must be of printable characters, in UTF-8")
+    return secrets
 
 
 def _paths(text: str) -> tuple[str, ...]:
@@ -188,9 +195,12 @@ def _networks(text: str) -> tuple[Network | Literal["unix"], ...]:
 
 def _network(word: str) -> Network:
     try:
-        return ipaddress.ip_network(word, strict=False)
+        network = ipaddress.ip_network(word, strict=False)
     except ValueError:
         raise ValueError(f"has {word!r}, which is no address, network (CIDR) or unix") from None
+    if network.version == 6 and network.prefixlen >= 96 and (mapped := network.network_address.ipv4_mapped):
+        return ipaddress.IPv4Network((mapped, network.prefixlen - 96))
+    return network
 
 
 def _url(text: str) -> str:
@@ -201,11 +211,15 @@ def _url(text: str) -> str:
         raise ValueError("is not a URL") from None
     if url.scheme not in ("https", "http") or not host:
         raise ValueError("must be a URL that begins with https://")
-    if url.username is not None or url.password is not None or url.query or url.fragment:
-        raise ValueError("must be a URL without a user, a query or a fragment")
+    if "@" in url.netloc or re.search(r"[\s\\?#]", text) or not text.isprintable():
+        raise ValueError("must be a URL without a user, a query, a fragment or a space")
     if url.scheme == "http" and not _is_loopback(host):
         raise ValueError("must begin with https:// (http:// only for a loopback host)")
-    return text.rstrip("/")
+    return text
+
+
+def _base_url(text: str) -> str:
+    return _url(text).rstrip("/")
 
 
 def _is_loopback(host: str) -> bool:
@@ -230,12 +244,14 @@ def _site_id(text: str) -> str:
 def _cookie_name(text: str) -> str:
     if not _TOKEN.fullmatch(text):
         raise ValueError("must be a cookie's name (RFC 6265 §4.1.1: letters, digits and !#$%&'*+-.^_`|~)")
+    if text.startswith("$") or text.lower() in _NOT_COOKIE_NAMES:
+        raise ValueError("must not be the name of a cookie's attribute, nor begin with $")
     return text
 
 
 def _cookie_attribute(text: str) -> str:
-    if not (text.isascii() and text.isprintable()) or re.search(r"[;,\s]", text):
-        raise ValueError("must not contain a space, a comma or a semicolon")
+    if not (text.isascii() and text.isprintable()) or re.search(r"[;,\s\"\\]", text):
+        raise ValueError("must be of ASCII characters without a space, a comma, a semicolon, a quote or a backslash")
     return text
 
 
@@ -248,7 +264,7 @@ def _cookie_path(text: str) -> str:
 _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "VIAFOURA_SITE_ID": _site_id,
     "VIAFOURA_API_KEY": _credential,
-    "VIAFOURA_API_URL": _url,
+    "VIAFOURA_API_URL": _base_url,
     "VIAFOURA_TOKEN_URL": _url,
     "VIAFOURA_APP": str,
     "VIAFOURA_ENABLED": _flag,
@@ -326,10 +342,14 @@ def _secret_file(name: str, path: str, problems: list[str]) -> str:
 
 def _read(name: str, path: str, problems: list[str]) -> str:
     try:
-        return Path(path).read_text("utf-8")
+        return Path(path).read_text("utf-8-sig")
     except (OSError, ValueError) as error:
         problems.append(f"{name} names a file that cannot be read ({type(error).__name__})")
         return ""
+
+
+def _field(name: str) -> str:
+    return name.removeprefix("VIAFOURA_").lower()
 
 
 def _parsed(values: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
@@ -337,7 +357,7 @@ def _parsed(values: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
     for name, parser in _PARSERS.items():
         if text := values.get(name):
             try:
-                fields[name.removeprefix("VIAFOURA_").lower()] = parser(text.strip())
+                fields[_field(name)] = parser(text.strip())
             except ValueError as error:
                 problems.append(f"{name} {error}")
     return fields
@@ -359,17 +379,45 @@ def _conflicts(settings: Settings) -> Iterator[str]:
         yield "VIAFOURA_SITE_ID is not set: Viafoura's admin console shows it under Settings > API Key"
     if not settings.api_key:
         yield "VIAFOURA_API_KEY is not set: create one in Viafoura's admin console under Settings > API Key"
-    if settings.user not in presets.NAMES:
-        yield f"VIAFOURA_USER must be one of {', '.join(presets.NAMES)}"
-        return
-    fields = settings.preset("off" if settings.user == "auto" else settings.user).sources
-    if "header" in fields.kinds() and not (settings.trusted_proxies or settings.proxy_secret):
-        variable = "VIAFOURA_USER_ID" if settings.user_id else "VIAFOURA_USER"
-        yield (
-            f"{variable} reads a request header, which anybody can send: set VIAFOURA_PROXY_SECRET (recommended) "
-            "or VIAFOURA_TRUSTED_PROXIES"
-        )
+    wrong = dict(_wrong(settings))
+    yield from (f"{name} {problem}" for name, problem in wrong.items())
+    if "VIAFOURA_USER" not in wrong and not (settings.trusted_proxies or settings.proxy_secret):
+        for variable in _variables_that_name_headers(settings):
+            yield (
+                f"{variable} reads a request header, which anybody can send: set VIAFOURA_PROXY_SECRET (recommended) "
+                "or VIAFOURA_TRUSTED_PROXIES"
+            )
     if settings.cookie_samesite == "none" and settings.cookie_secure == "0":
         yield "VIAFOURA_COOKIE_SAMESITE=none needs VIAFOURA_COOKIE_SECURE=1 or auto: browsers drop the cookie otherwise"
-    if settings.cookie_name.startswith("__Host-") and (settings.cookie_domain or settings.cookie_path != "/"):
+    if is_secure_name(settings.cookie_name) and settings.cookie_secure == "0":
+        yield "VIAFOURA_COOKIE_NAME with this prefix needs VIAFOURA_COOKIE_SECURE=1 or auto: browsers drop it otherwise"
+    is_host_only = settings.cookie_name.lower().startswith("__host-")
+    if is_host_only and (settings.cookie_domain or settings.cookie_path != "/"):
         yield "VIAFOURA_COOKIE_NAME with __Host- goes with no VIAFOURA_COOKIE_DOMAIN and the path /"
+
+
+def is_secure_name(cookie_name: str) -> bool:
+    """Whether browsers keep a cookie of this name only if it is ``Secure`` (RFC 6265bis §4.1.3, any case)."""
+    return cookie_name.lower().startswith(("__secure-", "__host-", "__http-"))
+
+
+def _wrong(settings: Settings) -> Iterator[tuple[str, str]]:
+    """The variables whose text or number could not be read from an environment either."""
+    for name, parser in _PARSERS.items():
+        value = getattr(settings, _field(name))
+        if value != "" and isinstance(value, str | int | float):
+            try:
+                parser(str(value))
+            except ValueError as error:
+                yield name, str(error)
+
+
+def _variables_that_name_headers(settings: Settings) -> list[str]:
+    fields = settings.preset("off" if settings.user == "auto" else settings.user).sources
+    read = [
+        ("VIAFOURA_USER_ID" if settings.user_id else "VIAFOURA_USER", fields.id),
+        ("VIAFOURA_USER_NAME" if settings.user_name else "VIAFOURA_USER", fields.name),
+        ("VIAFOURA_USER_EMAIL" if settings.user_email else "VIAFOURA_USER", fields.email),
+    ]
+    variables = [variable for variable, places in read if any(place.kind == "header" for place in places)]
+    return [*dict.fromkeys(variables)]
