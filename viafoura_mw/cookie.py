@@ -6,6 +6,7 @@ to be known (RFC 6265 §4.2.2 leaves their order open).
 """
 
 import hmac
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,11 +16,12 @@ from typing import Final
 
 from webob.cookies import SignedSerializer, make_cookie
 
-from viafoura_mw.settings import Settings
+from viafoura_mw.settings import Settings, is_secure_name
 from viafoura_mw.user import User
 from viafoura_mw.viafoura import Session
 
 MAX_LENGTH: Final = 4096  # RFC 6265 §6.1: what a browser must be able to keep; nothing longer is ours
+_DIGEST: Final = re.compile(r"[0-9a-f]{32}")
 _REMEMBERED: Final = 1024  # opened cookies kept per process, so that a user's next page costs no HMAC
 
 
@@ -46,8 +48,20 @@ class _Key:
     """One secret's keys: the seal's and the digests', each derived with a label of its own from secret and site."""
 
     def __init__(self, secret: str, site_id: str) -> None:
-        self.serializer = SignedSerializer(_derived(secret, "seal", site_id).hex(), None, "sha256")
+        self._serializer = SignedSerializer(_derived(secret, "seal", site_id).hex(), "", "sha256")
         self._digest_key = _derived(secret, "digest", site_id)
+
+    def seal(self, content: list[str | int]) -> str:
+        """``content``, to be read by anybody and made by nobody else."""
+        return self._serializer.dumps(content).decode("ascii")
+
+    def open(self, value: str) -> object:
+        """What was sealed; raises ``ValueError`` for anything that this key did not seal, letter for letter."""
+        content = self._serializer.loads(value.encode("ascii"))
+        # Base64 can be written in several ways, of which one is ours.
+        if self.seal(content) != value:
+            raise ValueError("not as it was sealed")
+        return content
 
     def of_user(self, user: User) -> str:
         return self._digest("id", user.id)
@@ -56,7 +70,7 @@ class _Key:
         return self._digest("details", user.id, user.name, "" if user.email is None else f"<{user.email}>")
 
     def _digest(self, *parts: str) -> str:
-        message = b"\0".join(part.encode() for part in parts)
+        message = b"\0".join(part.encode("utf-8", "surrogatepass") for part in parts)
         return hmac.digest(self._digest_key, message, sha256)[:16].hex()
 
 
@@ -96,31 +110,40 @@ class SessionCookie:
     def _open(self, value: str) -> SealedSession | None:
         for key in self._keys:
             try:
-                user_id, session_id, expires_at, user_digest, details_digest = key.serializer.loads(value)
-            except (ValueError, TypeError):
+                content = key.open(value)
+            except ValueError:
                 continue
-            session = Session(user_id, session_id, expires_at - self._settings.session_ttl)
-            return SealedSession(session, expires_at, user_digest, details_digest, key)
+            return self._session_of(content, key)
+        return None
+
+    def _session_of(self, content: object, key: _Key) -> SealedSession | None:
+        """What this version seals; ``None`` for what another one did."""
+        match content:
+            case [str(user_id), str(session_id), int(expires_at), str(of_user), str(of_details)] if (
+                type(expires_at) is int and _DIGEST.fullmatch(of_user) and _DIGEST.fullmatch(of_details)
+            ):
+                session = Session(user_id, session_id, expires_at - self._settings.session_ttl)
+                return SealedSession(session, expires_at, of_user, of_details, key)
         return None
 
     def set(self, user: User, session: Session, *, secure: bool) -> str:
         """The value of a ``Set-Cookie`` header that keeps ``session`` for ``user`` for the life that it has left."""
         key = self._keys[0]
         expires_at = int(session.since) + self._settings.session_ttl
-        content = [session.user_id, session.id, expires_at, key.of_user(user), key.of_details(user)]
-        value = key.serializer.dumps(content).decode("ascii")
-        return self._made(value, max(0, int(expires_at - self._clock())), secure=secure)
+        value = key.seal([session.user_id, session.id, expires_at, key.of_user(user), key.of_details(user)])
+        max_age = max(0, int(expires_at - self._clock()))
+        # Not by WebOb, which would add an Expires by a clock of its own.
+        return f"{self._made(value, secure=secure)}; Max-Age={max_age}"
 
     def clear(self, *, secure: bool) -> str:
         """The value of a ``Set-Cookie`` header that makes the browser forget the cookie."""
-        return self._made(None, None, secure=secure)
+        return self._made(None, secure=secure)
 
-    def _made(self, value: str | None, max_age: int | None, *, secure: bool) -> str:
+    def _made(self, value: str | None, *, secure: bool) -> str:
         settings = self._settings
         header: str = make_cookie(
             self._name,
             value,
-            max_age=max_age,
             path=settings.cookie_path,
             domain=settings.cookie_domain or None,
             secure=self.is_secure(secure=secure),
@@ -131,7 +154,7 @@ class SessionCookie:
 
     def is_secure(self, *, secure: bool) -> bool:
         """Whether the cookie carries ``Secure`` when the request came over https (``secure``) or did not."""
-        setting, name = self._settings.cookie_secure, self._name
-        # Browsers drop a cookie with SameSite=None or one of these prefixes when it is not Secure.
-        needed = self._settings.cookie_samesite == "none" or name.startswith(("__Secure-", "__Host-"))
+        setting = self._settings.cookie_secure
+        # Browsers drop a cookie with SameSite=None or such a name when it is not Secure.
+        needed = self._settings.cookie_samesite == "none" or is_secure_name(self._name)
         return needed or setting == "1" or (setting == "auto" and secure)
