@@ -14,8 +14,8 @@ _OF_THE_OLD_BODY: Final = frozenset(
     ("etag", "last-modified", "accept-ranges", "expires", "content-md5", "digest", "content-digest", "repr-digest")
 )
 #: RFC 9213 "targeted" fields and the vendors' own, by which a CDN keeps a page whatever Cache-Control says.
-_OF_CACHES: Final = re.compile(r".+cache-control|(?:.+-)?(?:surrogate-control|edge-control)|x-accel-expires")
-_DIRECTIVE: Final = re.compile(r'\s*+([^\s,=";]++)\s*+(?:=\s*+(?:"(?:[^"\\]|\\.)*+"?|[^,]*+))?+[^,]*+,?')
+_OF_CACHES: Final = re.compile(r".+-cache-control|(?:.+-)?(?:surrogate-control|edge-control)|x-accel-expires")
+_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?')
 
 
 def made_private(headers: Headers) -> Headers:
@@ -40,7 +40,8 @@ def made_private(headers: Headers) -> Headers:
 
 def _directives(cache_control: str) -> Iterator[str]:
     """The lower-case names of the directives of ``Cache-Control`` (RFC 9111 §5.2), not what is quoted in them."""
-    return (match[1].lower() for match in _DIRECTIVE.finditer(cache_control))
+    unquoted = _QUOTED.sub('""', cache_control)
+    return (directive.partition("=")[0].strip().lower() for directive in unquoted.split(","))
 
 
 def _varying_with_cookie(headers: Headers) -> Headers:
