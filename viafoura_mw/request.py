@@ -15,6 +15,8 @@ CONDITIONAL: Final = ("If-None-Match", "If-Modified-Since", "If-Range", "Range")
 #: ASGI extensions by which an application sends a file whose bytes we would not see.
 FILE_EXTENSIONS: Final = ("http.response.pathsend", "http.response.zerocopysend")
 
+_REFUSED: Final = re.compile(r";\s*q\s*=\s*0(?:\.0*)?\s*$", re.IGNORECASE)  # RFC 9110 §12.4.2
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -38,8 +40,9 @@ class RequestRules:
         self._included = None if settings.include == ("/*",) else _any_of(settings.include)
         self._excluded = _any_of(settings.exclude) if settings.exclude else None
         self._logout = _any_of(settings.logout_paths) if settings.logout_paths else None
+        self._cookie_name = settings.cookie_name
         self._auth_cookies = _any_of(settings.auth_cookies) if settings.auth_cookies else None
-        self._not_auth_cookies = _any_of((*ANALYTICS_COOKIES, _literal(settings.cookie_name)))
+        self._analytics = _any_of(ANALYTICS_COOKIES)
         self.looks_at_paths = bool(self._included or self._excluded or self._logout)
 
     def includes(self, path: str) -> bool:
@@ -58,9 +61,11 @@ class RequestRules:
         return [pair for pair in pairs if pair and self._is_auth(pair.partition("=")[0].strip())]
 
     def _is_auth(self, name: str) -> bool:
+        if name == self._cookie_name:  # it comes with the first page, and tells no browser from itself
+            return False
         if self._auth_cookies:
             return bool(self._auth_cookies.fullmatch(name))
-        return not self._not_auth_cookies.fullmatch(name)
+        return not self._analytics.fullmatch(name)
 
     def browser(self, cookie_header: str, authorization: str) -> bytes:
         """A digest that tells one signed-in browser from another, and from itself after another sign-in."""
@@ -72,13 +77,11 @@ def _any_of(globs: Iterable[str]) -> re.Pattern[str]:
     return re.compile("|".join(map(translate, globs)))
 
 
-def _literal(name: str) -> str:
-    """A glob that matches ``name`` alone."""
-    return re.sub(r"([*?\[])", r"[\1]", name)
-
-
 def narrowed(accept_encoding: str, understood: tuple[str, ...]) -> str:
-    """``Accept-Encoding`` (RFC 9110 §12.5.3) with what is understood of it; ``identity`` if nothing is."""
+    """``Accept-Encoding`` (RFC 9110 §12.5.3) with what is understood of it.
+
+    ``identity`` if nothing of that is accepted: what the client refuses is better than an error in place of a page.
+    """
     members = [member.strip() for member in accept_encoding.split(",") if member.strip()]
     names = {_coding(member) for member in members}
     kept = []
@@ -88,7 +91,7 @@ def narrowed(accept_encoding: str, understood: tuple[str, ...]) -> str:
             kept += [f"{coding}{semicolon}{weight}" for coding in understood if coding not in names]
         elif _coding(member) in (*understood, "identity"):
             kept.append(member)
-    return ", ".join(kept) or "identity"
+    return "identity" if all(map(_REFUSED.search, kept)) else ", ".join(kept)
 
 
 def _coding(member: str) -> str:
