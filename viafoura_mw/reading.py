@@ -10,11 +10,13 @@ from viafoura_mw.notices import LOGGER, Notices
 from viafoura_mw.presets import Preset
 from viafoura_mw.settings import Settings
 from viafoura_mw.sources import Source, resolve
-from viafoura_mw.user import Reading, is_nobody, read_user
+from viafoura_mw.user import FAILED, Reading, UserSources, is_nobody, read_user
 
 Root = Callable[[str], Any]
 
 _OF_REQUEST: Final = ("environ", "scope", "header")
+#: In place of a preset, while it cannot be told which framework runs: what raises there must not break a page.
+_UNKNOWN: Final = Preset(UserSources())
 
 
 class UserReader:
@@ -36,7 +38,11 @@ class UserReader:
     @property
     def _preset(self) -> Preset:
         if self._settled is None:
-            name = frameworks.recognised(asgi=self._otherwise == "scope") or self._otherwise
+            try:
+                name = frameworks.recognised(asgi=self._otherwise == "scope") or self._otherwise
+            except Exception as error:
+                self._tell("whether a framework runs cannot be told", error)
+                return _UNKNOWN
             LOGGER.log(logging.INFO, "VIAFOURA_USER=auto: the user is read by preset %s", name)
             self._settled = self._settings.preset(name)
         return self._settled
@@ -61,11 +67,18 @@ class UserReader:
         preset = self._settled
         if preset is not None and preset.framework is None:
             return True
-        return frameworks.prepare(preset.framework if preset else None)
+        try:
+            return frameworks.prepare(preset.framework if preset else None)
+        except Exception as error:
+            self._tell("a framework's user cannot be read", error)
+            return False
+
+    def _tell(self, what: str, error: Exception) -> None:
+        self._notices.tell(what, logging.ERROR, f"{what} (%s)", type(error).__name__)
 
     def may_be_set(self, root: Root) -> bool:
         """Whether a user may be found in the request by now; certain only when it says no. Loads nothing."""
-        return any(_may_lead_somewhere(root(source.kind), source.steps) for source in self._early)
+        return any(_may_lead_somewhere(source, root(source.kind)) for source in self._early)
 
     def may_find(self, root: Root) -> bool:
         """Whether :meth:`read` may find a user; certain only when it says no. Loads nothing."""
@@ -87,16 +100,29 @@ class UserReader:
     def read(self, root: Root) -> Reading:
         """Read the user; ``root(kind)`` gives what a source steps down from, or raises as the site does."""
         preset = self._preset
-        found: list[Any] = []
+        if preset is _UNKNOWN:
+            return FAILED
+        user = _Once(lambda: _user_object(preset.user_object, root))
+        return read_user(preset.sources, lambda kind: user.get() if kind == "user" else root(kind), self._notices)
 
-        def root_or_user(kind: str) -> Any:
-            if kind != "user":
-                return root(kind)
-            if not found:
-                found.append(_user_object(preset.user_object, root))
-            return found[0]
 
-        return read_user(preset.sources, root_or_user, self._notices)
+class _Once:
+    """What is loaded at most once, even if that fails: a database that is down is not asked for each field again."""
+
+    def __init__(self, load: Callable[[], Any]) -> None:
+        self._load = load
+        self._outcome: tuple[Any, Exception | None] | None = None
+
+    def get(self) -> Any:
+        if self._outcome is None:
+            try:
+                self._outcome = self._load(), None
+            except Exception as error:
+                self._outcome = None, error
+        value, failure = self._outcome
+        if failure is not None:
+            raise failure
+        return value
 
 
 def _user_object(places: tuple[Source, ...], root: Root) -> Any:
@@ -108,9 +134,11 @@ def _user_object(places: tuple[Source, ...], root: Root) -> Any:
     return None
 
 
-def _may_lead_somewhere(value: Any, steps: tuple[str, ...]) -> bool:
-    """Whether ``steps`` may lead from ``value`` to something, as far as plain dicts tell."""
-    for step in steps:
+def _may_lead_somewhere(source: Source, value: Any) -> bool:
+    """Whether ``source`` may lead from ``value`` to something, as far as headers and plain dicts tell."""
+    if source.kind == "header":
+        return value is not None and source.steps[0] in value
+    for step in source.steps:
         if type(value) is not dict:
             break
         value = value.get(step)
