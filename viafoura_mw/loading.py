@@ -6,10 +6,9 @@ Five forms: ``pkg.mod`` (its ``application``, else ``app``), ``pkg.mod:attr.attr
 
 import ast
 import importlib
-import importlib.util
 import sys
 from functools import reduce
-from importlib.machinery import SourceFileLoader
+from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -25,20 +24,32 @@ _DEFAULT_NAMES: Final = ("application", "app")
 def load(name: str) -> Any:
     """The application that ``VIAFOURA_APP`` names.
 
-    Raises :class:`~viafoura_mw.errors.SettingsError`, caused by the original exception, where there is none.
+    Raises :class:`~viafoura_mw.errors.SettingsError`, caused by the original exception, where there is none. One that
+    the site raises itself, as it wraps its application, is passed on.
     """
     try:
-        if name.startswith("/") and name.partition("#")[0].endswith(".ini"):
-            return _of_ini(name)
-        place, _, expression = name.partition(":")
-        module = _of_file(place) if place.startswith("/") else _imported(place)
-        return _evaluated(module, expression) if expression else _default(module)
-    except Exception as error:
+        application = _found(name)
+        if not callable(application):
+            raise TypeError(f"a {type(application).__name__} is no application")
+    except SettingsError:
+        raise
+    except (Exception, SystemExit) as error:
         tried = f"VIAFOURA_APP={name} cannot be loaded: {type(error).__name__}: {error}"
         raise SettingsError([tried]) from error
+    return application
+
+
+def _found(name: str) -> Any:
+    if name.startswith("/") and name.partition("#")[0].endswith(".ini"):
+        return _of_ini(name)
+    place, colon, expression = name.partition(":")
+    module = _of_file(place) if place.startswith("/") else _imported(place)
+    return _evaluated(module, expression) if colon else _default(module)
 
 
 def _imported(name: str) -> ModuleType:
+    if "/" in name:
+        raise ValueError("a file's path begins with /")
     # Servers that import by name do as much; cheroot and others leave the working directory out.
     if "" not in sys.path and (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
@@ -47,21 +58,22 @@ def _imported(name: str) -> ModuleType:
 
 def _of_file(path: str) -> ModuleType:
     """The module that a file by any ending holds, as mod_wsgi and ``uwsgi --wsgi-file`` load it."""
-    name = f"_viafoura_app_{Path(path).stem}".replace("-", "_").replace(".", "_")
-    loader = SourceFileLoader(name, path)
-    spec = importlib.util.spec_from_loader(name, loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    loader.exec_module(module)
+    module = ModuleType(f"_viafoura_app_{sha256(path.encode()).hexdigest()[:16]}")
+    module.__file__ = path
+    # Not by an import's loader, whose byte code for app.wsgi would take the place of app.py's.
+    code = compile(Path(path).read_bytes(), path, "exec")
+    sys.modules[module.__name__] = module
+    try:
+        exec(code, vars(module))  # noqa: S102 - the site's own file
+    except BaseException:
+        del sys.modules[module.__name__]
+        raise
     return module
 
 
 def _of_ini(name: str) -> Any:
     path, _, section = name.partition("#")
-    from paste.deploy import loadapp
-
-    return loadapp(f"config:{path}", name=section or None)
+    return importlib.import_module("paste.deploy").loadapp(f"config:{path}", name=section or None)
 
 
 def _default(module: ModuleType) -> Any:
@@ -80,8 +92,14 @@ def _evaluated(module: ModuleType, expression: str) -> Any:
     if call is None:
         return found
     arguments = [ast.literal_eval(argument) for argument in call.args]
-    keywords = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+    keywords = {_name(keyword): ast.literal_eval(keyword.value) for keyword in call.keywords}
     return found(*arguments, **keywords)  # type: ignore[operator]
+
+
+def _name(keyword: ast.keyword) -> str:
+    if keyword.arg is None:
+        raise ValueError("an argument must be a literal")
+    return keyword.arg
 
 
 def _dotted(node: ast.expr) -> list[str]:
