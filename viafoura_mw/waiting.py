@@ -13,7 +13,10 @@ T = TypeVar("T")
 
 
 async def result_within(seconds: float, future: "Future[T]") -> T | None:
-    """The future's result, or ``None`` when so many seconds have passed without one. Blocks nothing."""
+    """The future's result, or ``None`` when so many seconds have passed without one, or it was cancelled.
+
+    Blocks nothing.
+    """
     if not future.done():
         event, wake = anyio.Event(), _waker()
 
@@ -24,7 +27,7 @@ async def result_within(seconds: float, future: "Future[T]") -> T | None:
         future.add_done_callback(on_done)
         with anyio.move_on_after(seconds):
             await event.wait()
-    return future.result() if future.done() else None
+    return future.result() if future.done() and not future.cancelled() else None
 
 
 def _waker() -> Callable[[Callable[[], object]], object]:
