@@ -103,10 +103,12 @@ def some_fault(dice: random.Random) -> tuple[Concerned, Fault, int | None]:
         partial(Fault.delay, 0.3), partial(Fault.delay, 1.0), Fault.hang, Fault.reset, Fault.close, Fault.close_after,
         Fault.truncated, Fault.truncated_json, Fault.wrong_types, Fault.html, Fault.empty, Fault.redirect,
         partial(Fault.huge, 200_000), partial(Fault.drip_body, 0.02), partial(Fault.drip_headers, 0.01), Fault.refuse,
-        *(partial(Fault.status, status) for status in (400, 403, 429, 500, 502, 503)),
+        *(partial(Fault.status, status) for status in (429, 500, 502, 503)),
         partial(Fault.status, 429, retry_after=1), partial(Fault.status, 503, retry_after=1),
     ]  # fmt: skip
+    refusals = [partial(Fault.status, status) for status in (400, 403)]  # a token's are a pause of a minute
     kind: Concerned = dice.choice(("token", "login", "login", "logout", "all"))
+    ways += refusals if kind in ("login", "logout") else []
     return kind, dice.choice(ways)(), dice.choice((1, 3, 10, None))
 
 
@@ -189,6 +191,7 @@ class Soak:
         self._over = threading.Event()
         self.viafoura = Watched(self._tick)
         self._memory: list[int] = []
+        self.kept: list[tuple[int, ...]] = []  # by each door: results, refusals, ended sessions
 
     # What the site does.
 
@@ -471,6 +474,7 @@ class Soak:
         ):
             if number > 0:
                 self.figures.violate(f"{number} {what} were left behind")
+        self.kept.append((len(desk._handed), len(desk._refused), len(desk._ended)))
         middle = max(self._memory[: len(self._memory) // 2 + 1])
         if self._memory[-1] - middle > GROWTH:
             self.figures.violate(f"memory grew by {self._memory[-1] - middle} KiB in the second half")
@@ -490,8 +494,15 @@ class Soak:
         rows += [("sessions known, logged out", f"{len(self.viafoura.owner)}, {len(self.viafoura.logged_out)}")]
         quarter = max(1, len(self._memory) // 4)
         resident = ", ".join(f"{kib // 1024}" for kib in self._memory[::quarter])
-        rows += [("resident memory by quarters, MiB", resident), ("violations", len(self.figures.violations))]
-        return (f"{name:45} {value}" for name, value in rows)
+        rows += [
+            (f"kept by the {door} door, of {REMEMBERED}: results, refusals, ended", kept)
+            for door, kept in zip(("WSGI", "ASGI"), self.kept, strict=True)
+        ]
+        rows += [
+            ("resident memory by quarters, MiB, with these figures", resident),
+            ("violations", len(self.figures.violations)),
+        ]
+        return (f"{name:60} {value}" for name, value in rows)
 
 
 KINDS = ("token", "login", "logout")

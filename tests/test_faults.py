@@ -53,7 +53,7 @@ TRIES = len(LOGOUT_PAUSES)
 EXPIRED = "expired token"
 
 #: fault, its effect on the access token, its effect on a login, and how many logout calls are made under it.
-TABLE: dict[str, tuple[Callable[[], Fault] | str, Effect, Effect, int | None]] = {
+TABLE: dict[str, tuple[Callable[[], Fault] | None, Effect, Effect, int | None]] = {
     "delay": (partial(Fault.delay, 3600.0), SILENT, SILENT, 1),
     "hang": (Fault.hang, SILENT, SILENT, 1),
     "drip body": (partial(Fault.drip_body, 3600.0), SILENT, SILENT, 1),
@@ -85,9 +85,16 @@ TABLE: dict[str, tuple[Callable[[], Fault] | str, Effect, Effect, int | None]] =
     "empty": (Fault.empty, FAILS, FAILS, 1),
     "redirect": (Fault.redirect, FAILS, FAILS, TRIES),
     "10 MB": (Fault.huge, FAILS, FAILS, TRIES),
-    EXPIRED: (EXPIRED, HARMLESS, HARMLESS, 2),
+    EXPIRED: (None, HARMLESS, HARMLESS, 2),
     "keep-alive closed": (Fault.close_after, HARMLESS, HARMLESS, 1),
 }
+
+
+def effect_of(fault: str, kind: str) -> Effect:
+    """What a fault comes to where it strikes the access token, or a login."""
+    _, on_token, on_login, _ = TABLE[fault]
+    return on_token if kind == "token" else on_login
+
 
 Door = Callable[[Settings | None], Get]
 
@@ -108,7 +115,7 @@ class Stand:
     def strike(self, kind: str, fault: str) -> None:
         """Let calls of a kind fail from now on."""
         make = TABLE[fault][0]
-        if isinstance(make, str):
+        if make is None:
             self.viafoura.expire_tokens()
         else:
             self.viafoura.fail(kind, make())  # type: ignore[arg-type]
@@ -199,7 +206,7 @@ def test_serves_every_page_and_none_waits_for_long(
 
 def go_through(door: Door, stands: Stands, viafoura: SimulatedViafoura, kind: str, fault: str) -> None:
     """Let a fault strike, last, and be healed."""
-    effect = TABLE[fault][1 if kind == "token" else 2]
+    effect = effect_of(fault, kind)
     stand = stands(door, effect.timeout)
     if fault == EXPIRED:
         stand.page("who came before")
@@ -292,7 +299,7 @@ def test_where_no_thread_runs_pages_are_served_all_the_same(
     stands: Stands, viafoura: SimulatedViafoura, kind: str, fault: str
 ) -> None:
     """A page makes its own login, within its own wait; the probe is made in ``close()``, after a page has left."""
-    effect = TABLE[fault][1 if kind == "token" else 2]
+    effect = effect_of(fault, kind)
     timeout = 1.0 if effect is SILENT else LONG
     stand = stands(through_wsgi, timeout, lambda api, clock: CallerLanes(timeout, clock=clock))
     stand.strike(kind, fault)
@@ -309,7 +316,7 @@ def test_where_no_thread_runs_pages_are_served_all_the_same(
     user = stand.new_user()
     stand.assert_untouched(stand.page(user))  # whose end makes the probe
     for each in (user, stand.new_user()):
-        _assert_own_pair(stand, each, stand.page(each))
+        _assert_own_pair(stand, each, stand.page_in_the_end(each))
 
 
 @pytest.mark.parametrize("pieces", [False, True])
@@ -345,7 +352,11 @@ def test_a_head_that_replaces_one_with_a_logout_clears_the_cookie_too(viafoura: 
         return [b"<p>sorry"]
 
     environ = environ_of(path="/logout", headers={"Cookie": cookie})
-    wsgi.ViafouraMiddleware(application, settings)(environ, lambda _, headers, *exc_info: heads.append(headers))
+
+    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        heads.append(headers)
+
+    wsgi.ViafouraMiddleware(application, settings)(environ, start_response)
 
     viafoura.wait_for("logout")
     assert HTML in heads[-1]
@@ -437,7 +448,7 @@ def test_the_table_has_every_fault_that_can_be_simulated() -> None:
     made = {
         make.func.__name__ if isinstance(make, partial) else getattr(make, "__name__", "")
         for make, *_ in TABLE.values()
-        if not isinstance(make, str)
+        if make is not None
     }
     ways = {name for name in vars(Fault) if isinstance(vars(Fault)[name], classmethod)}
     assert ways - made == {"body"}  # of which HTML, empty and wrong types are made
