@@ -354,6 +354,7 @@ class Browser:
     source: str = "127.0.0.1"
     closes: bool = False
     cookies: dict[str, str] = field(default_factory=dict)
+    always: dict[str, str] = field(default_factory=dict)  # headers of every request
 
     def __post_init__(self) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", self.port, PATIENCE, (self.source, 0))
@@ -380,7 +381,7 @@ class Browser:
 
     def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
         """Make one request."""
-        fields = {"Accept": "text/html,*/*;q=0.8", **headers}
+        fields = {"Accept": "text/html,*/*;q=0.8", **self.always, **headers}
         if self.closes:
             fields["Connection"] = "close"
         if self.cookies:
