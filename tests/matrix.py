@@ -17,12 +17,12 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from tests.servers import ROOT, SERVERS, Browser, Running, Server, environ_of_process, exchange, uncut
+from tests.servers import ROOT, SERVERS, Answer, Browser, Running, Server, environ_of_process, exchange, uncut
 from tests.sites import news
 from viafoura_mw.breaker import FAILURES
 from viafoura_mw.testing import Fault, SimulatedViafoura
 
-CELLS_AT_ONCE: Final = 3  # while one waits for its Viafoura to time out, others work
+CELLS_AT_ONCE: Final = 4  # while one waits for its Viafoura to time out, others work
 TIMEOUT: Final = 1.0  # seconds that a page may wait for Viafoura
 
 
@@ -104,6 +104,13 @@ class Served:
         assert browser.post("/sign-in", reader=str(number)).status in (302, 303)
         return browser
 
+    def until_it_carries_a_session(self, browser: Browser) -> list[Answer]:
+        """The pages that it takes: one, but for a machine so loaded that a login takes all of a page's time."""
+        pages = [browser.get()]
+        while pages[-1].pair is None and len(pages) < 5:
+            pages.append(browser.get())
+        return pages
+
 
 def anonymous_pages_are_the_bare_sites(served: Served) -> None:
     seen = uncut if served.server.cuts_anew else bytes
@@ -114,13 +121,13 @@ def anonymous_pages_are_the_bare_sites(served: Served) -> None:
 
 def a_signed_in_page_has_its_users_pair_and_the_next_costs_no_call(served: Served) -> None:
     with served.signed_in(1) as browser:
-        answers = [browser.get()]
-        while answers[-1].pair is None and len(answers) < 5:  # a machine so loaded that a login takes its page's time
-            answers.append(browser.get())
+        pages = served.until_it_carries_a_session(browser)
+        logins = served.viafoura.count("login")
         served.viafoura.clear_calls()
-        answers += [browser.get(), browser.get(served.live), browser.get()]
+        answers = [pages[-1], browser.get(), browser.get(served.live), browser.get()]
 
-    pairs = {answer.pair for answer in answers[-4:]}
+    assert logins == 1 or len(pages) > 1
+    pairs = {answer.pair for answer in answers}
     assert len(pairs) == 1, "one user, one session"
     pair = pairs.pop()
     assert pair is not None
@@ -128,18 +135,14 @@ def a_signed_in_page_has_its_users_pair_and_the_next_costs_no_call(served: Serve
     (account,) = served.viafoura.users.values()
     assert (account.user_id, served.viafoura.sessions[pair[1]]) == (int(pair[0]), int(pair[0]))
     assert account.id == news.Reader(1).id
-    whole = news.page(news.Reader(1)).replace(news.TAG, news.TAG.replace(b" src", _attributes(pair) + b" src"))
-    assert sorted(answers[-1].body) == sorted(whole), "nothing but the pair is added"
-    assert all("private" in (answer.get("Cache-Control") or "") for answer in answers[-4:])
-
-
-def _attributes(pair: tuple[str, str]) -> bytes:
-    return f' data-uid="{pair[0]}" data-sid="{pair[1]}"'.encode()
+    attributes = f' data-uid="{pair[0]}" data-sid="{pair[1]}"'.encode()
+    assert all(answer.body.replace(attributes, b"") == news.page(news.Reader(1)) for answer in answers)
+    assert all("private" in (answer.get("Cache-Control") or "") for answer in answers)
 
 
 def a_connection_stays_usable(served: Served) -> None:
     with served.signed_in(1) as browser:
-        browser.get()
+        served.until_it_carries_a_session(browser)
         connection = browser.connection
         page = browser.get()
         # Django leaves it to the server to send no body to HEAD, and cheroot sends it: bare as well as wrapped.
