@@ -139,6 +139,10 @@ class TestAnythingElse:
         value = pair().partition("=")[2]
         assert COOKIE.find(f"viafoura_mw={value}{'=' * (-len(value) % 4 or 4)}") is None
 
+    def test_is_none_when_it_is_longer_than_a_browser_keeps(self) -> None:
+        """Nothing so long is ours, and none of it is opened or remembered."""
+        assert COOKIE.find(pair(session=Session("1", "x" * MAX_LENGTH, CLOCK.now))) is None
+
     @pytest.mark.parametrize("other", [pair(), "viafoura_mw=", "viafoura_mw", "viafoura_mw=junk"])
     def test_is_none_when_there_are_several(self, other: str) -> None:
         """Which one the browser means is not to be known (RFC 6265 §4.2.2)."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -203,8 +203,8 @@ class TestForesight:
             ({"user": "scope"}, {"scope": {"state": object()}}, True),
             ({"user": "off", "user_id": "environ:session/uid"}, {"environ": {"session": object()}}, True),
             ({"user": "off", "user_id": "environ:session/uid"}, {"environ": {}}, False),
-            ({"user": "authelia", **PROXY}, {"header": {"Remote-User": "ann"}}, True),
-            ({"user": "authelia", **PROXY}, {"header": {}}, False),
+            ({"user": "authelia", **PROXY}, {"header": MappingProxyType({"Remote-User": "ann"})}, True),
+            ({"user": "authelia", **PROXY}, {"header": MappingProxyType({})}, False),
             ({"user": "authelia", **PROXY}, {}, False),
             ({"user": "off"}, {"environ": {"REMOTE_USER": "ann"}}, False),
         ],

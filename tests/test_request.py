@@ -155,6 +155,7 @@ class TestNarrowing:
             ("zstd, identity;q=0", "identity"),
             ("zstd, *;q=0", "identity"),
             ("gzip;q=0", "identity"),
+            ("GZIP;Q=0.0", "identity"),
             ("gzip ; q = 0.000 , zstd", "identity"),
             ("gzip;q=0.001", "gzip;q=0.001"),
             ("dcb, dcz, gzip", "gzip"),

@@ -149,12 +149,17 @@ class TestId:
         assert user(id=value).id == text
         assert utf8_of_latin1(value) == text
 
-    def test_is_not_decoded_twice(self) -> None:
-        """What stands deeper, in a session or a user object, is the site's own text."""
-        reading = read_user(
-            UserSources(parse("environ:session/id")), {"environ": {"session": {"id": "Ã©"}}}.get, Notices()
-        )
-        assert reading.user == User("Ã©", "Ã©")
+    @pytest.mark.parametrize(
+        ("source", "roots"),
+        [
+            ("environ:session/id", {"environ": {"session": {"id": "Ã©"}}}),
+            ("scope:id", {"scope": {"id": "Ã©"}}),
+            ("user:id", {"user": {"id": "Ã©"}}),
+        ],
+    )
+    def test_is_not_decoded_twice(self, source: str, roots: dict[str, Any]) -> None:
+        """What does not come through the environ or a header is the site's own text."""
+        assert read_user(UserSources(parse(source)), roots.get, Notices()).user == User("Ã©", "Ã©")
 
 
 @pytest.mark.parametrize(

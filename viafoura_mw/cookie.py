@@ -67,7 +67,7 @@ class _Key:
         return self._digest("id", user.id)
 
     def of_details(self, user: User) -> str:
-        return self._digest("details", user.id, user.name, "" if user.email is None else f"<{user.email}>")
+        return self._digest("details", user.id, user.name, user.email or "")
 
     def _digest(self, *parts: str) -> str:
         message = b"\0".join(part.encode("utf-8", "surrogatepass") for part in parts)
@@ -119,11 +119,10 @@ class SessionCookie:
     def _session_of(self, content: object, key: _Key) -> SealedSession | None:
         """What this version seals; ``None`` for what another one did."""
         match content:
-            case [str(user_id), str(session_id), int(expires_at), str(of_user), str(of_details)] if (
-                type(expires_at) is int and _DIGEST.fullmatch(of_user) and _DIGEST.fullmatch(of_details)
-            ):
-                session = Session(user_id, session_id, expires_at - self._settings.session_ttl)
-                return SealedSession(session, expires_at, of_user, of_details, key)
+            case [str(user_id), str(session_id), int(expires_at), str(of_user), str(of_details)]:
+                if _DIGEST.fullmatch(of_user) and _DIGEST.fullmatch(of_details):
+                    session = Session(user_id, session_id, expires_at - self._settings.session_ttl)
+                    return SealedSession(session, expires_at, of_user, of_details, key)
         return None
 
     def set(self, user: User, session: Session, *, secure: bool) -> str:

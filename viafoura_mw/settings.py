@@ -198,7 +198,7 @@ def _network(word: str) -> Network:
         network = ipaddress.ip_network(word, strict=False)
     except ValueError:
         raise ValueError(f"has {word!r}, which is no address, network (CIDR) or unix") from None
-    if network.version == 6 and network.prefixlen >= 96 and (mapped := network.network_address.ipv4_mapped):
+    if network.version == 6 and (mapped := network.network_address.ipv4_mapped):
         return ipaddress.IPv4Network((mapped, network.prefixlen - 96))
     return network
 
