@@ -63,9 +63,7 @@ SPECIAL: Final = (
 )  # fmt: skip
 
 TAGS: Final = tuple(
-    spelling
-    for name in NAMES
-    for spelling in (f"<{name}>", f"</{name}>", f"<{name} a='>'>", f"<{name.upper()}\n>")
+    spelling for name in NAMES for spelling in (f"<{name}>", f"</{name}>", f"<{name} a='>'>", f"<{name.upper()}\n>")
 )
 RARE_TAGS: Final = tuple(spelling for name in RARE_NAMES for spelling in (f"<{name}>", f"</{name}>"))
 
@@ -73,6 +71,7 @@ RARE_TAGS: Final = tuple(spelling for name in RARE_NAMES for spelling in (f"<{na
 def numbered(pieces: list[str]) -> bytes:
     """The page of these pieces, each ``#`` that stands for a tag's number replaced by its own."""
     return "".join(piece.replace("n=#", f"n={number}") for number, piece in enumerate(pieces)).encode("latin-1")
+
 
 _FOREIGN_NAMES: Final = (
     "svg", "math", "foreignObject", "desc", "title", "mi", "mtext", "annotation-xml", "mglyph", "p", "div", "span", "b",

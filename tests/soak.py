@@ -74,19 +74,12 @@ class Watched(SimulatedViafoura):
         self._tick = tick
         self.owner: dict[str, int] = {}
         self.logged_out: dict[str, int] = {}
-        self._place: dict[str, int] = {}
         self.clean: Counter[str] = Counter()  # calls that were answered as they should be
         self.struck: Counter[str] = Counter()  # calls that a fault concerned
 
-    def logouts_since(self, session: str) -> int:
-        """How many logouts have come after that of a session."""
-        return len(self.logged_out) - self._place.get(session, len(self.logged_out))
-
     def answer(self, request: Request) -> tuple[ServiceAnswer, Fault, threading.Event]:
         if request.kind == "logout":
-            session = request.body.decode().partition("=")[2]
-            self.logged_out.setdefault(session, self._tick())
-            self._place.setdefault(session, len(self.logged_out))
+            self.logged_out.setdefault(request.body.decode().partition("=")[2], self._tick())
         answer, fault, healed = super().answer(request)
         with self._changed:
             is_clean = fault == Fault() and answer.status == 200
@@ -323,10 +316,14 @@ class Soak:
         if viafoura.owner.get(session) != user_id:
             figures.violate(f"a page of {visit.user} carried another's session")
         if min(viafoura.logged_out.get(session, asked), self._replaced.get(session, asked)) < asked:
-            if viafoura.logouts_since(session) < REMEMBERED:
-                figures.violate(f"a page of {visit.user} carried a session that had been logged out: {visit}")
-            else:  # a replayed cookie, from before what a process can remember
+            if self._is_forgotten(session):  # a cookie from before what a process can remember
                 figures.count("pages with a session that was logged out long ago")
+            else:
+                figures.violate(f"a page of {visit.user} carried a session that had been logged out: {visit}")
+
+    def _is_forgotten(self, session: str) -> bool:
+        tables = [parts.sessions._desk()._ended for parts in self._parts]
+        return any(len(ended) >= REMEMBERED for ended in tables) and not any(session in ended for ended in tables)
 
     def _browser(self, browsers: list[Browser], dice: random.Random) -> Browser:
         return dice.choice(browsers[:HOT] if dice.random() < 0.5 else browsers)
@@ -423,6 +420,7 @@ class Soak:
                 wsgi.ViafouraMiddleware(self._wsgi_site, settings),
                 asgi.ViafouraMiddleware(self._asgi_site, Settings.from_env(in_scope)),
             )
+            self._parts = [door._parts for door in doors if door._parts]
             crowds = [[Browser(number) for number in range(BROWSERS)] for _ in doors]
             workers = [threading.Thread(target=self._loop, args=(doors[1], crowds[1]))]
             for number in range(self._threads):
@@ -430,9 +428,8 @@ class Soak:
                 workers.append(threading.Thread(target=self._through_wsgi, args=(doors[0], crowds[0], dice)))
             self._go(workers, tell)
             self.viafoura.heal()
-            for door in doors:
-                assert door._parts is not None
-                self._judge_remains(door._parts)
+            for parts in self._parts:
+                self._judge_remains(parts)
             self._judge_calls()
         return not self.figures.violations
 

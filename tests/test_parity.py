@@ -15,6 +15,7 @@ Door = Callable[[Settings | None], Get]
 #: A browser's request for a page.
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 META_ISO_2022_JP = b'<meta charset="iso-2022-jp">'
+CONDITIONAL = {"If-None-Match": '"1"', "If-Modified-Since": "x", "If-Range": '"1"', "Range": "bytes=0-1"}
 PAIR = re.compile(rb'<script id="viafoura-platform" data-uid="(\d+)" data-sid="([^"]+)">')
 
 
@@ -163,8 +164,6 @@ class TestUntouched:
 class TestRequest:
     """What the application sees of a request."""
 
-    CONDITIONAL = {"If-None-Match": '"1"', "If-Modified-Since": "x", "If-Range": '"1"', "Range": "bytes=0-1"}
-
     @pytest.mark.parametrize(
         "sign", [{"Cookie": "sessionid=1"}, {"Authorization": "Basic x"}, {"Cookie": "viafoura_mw=junk"}]
     )
@@ -172,9 +171,9 @@ class TestRequest:
         self, door: Door, settings: Settings, sign: dict[str, str]
     ) -> None:
         """No 304 and no 206 for a page that must now carry a session, and only codings that can be read."""
-        asked = {**BROWSER, **sign, **self.CONDITIONAL, "Accept-Encoding": "gzip, compress"}
+        asked = {**BROWSER, **sign, **CONDITIONAL, "Accept-Encoding": "gzip, compress"}
         seen = door(settings)(Site(), headers=asked).seen
-        assert not {name.lower() for name in self.CONDITIONAL} & seen.keys()
+        assert not {name.lower() for name in CONDITIONAL} & seen.keys()
         assert seen["accept-encoding"] == "gzip"
 
     @pytest.mark.parametrize(
@@ -182,7 +181,7 @@ class TestRequest:
     )
     def test_is_the_client_s_otherwise(self, door: Door, settings: Settings, asked: dict[str, str]) -> None:
         """Visitors with only analytics cookies, and requests for other things than pages, keep their 304s."""
-        asked = {**asked, **self.CONDITIONAL, "Accept-Encoding": "compress"}
+        asked = {**asked, **CONDITIONAL, "Accept-Encoding": "compress"}
         seen = door(settings)(Site(), headers=asked).seen
         assert seen == {name.lower(): value for name, value in asked.items()}
 
@@ -241,9 +240,7 @@ class TestResponseSource:
 
     SITE = Site(headers=(HTML, ("X-Site-User", "ann")))
 
-    def test_names_the_user_and_is_removed(
-        self, door: Door, viafoura: SimulatedViafoura
-    ) -> None:
+    def test_names_the_user_and_is_removed(self, door: Door, viafoura: SimulatedViafoura) -> None:
         """The browser never sees it, and its page carries the pair."""
         settings = Settings.from_env({**viafoura.environ(), "VIAFOURA_USER_ID": "response:X-Site-User"})
         answer = door(settings)(self.SITE, headers=BROWSER)
@@ -264,9 +261,7 @@ class TestResponseSource:
 
 @pytest.mark.parametrize("cookie", [True, False])
 @pytest.mark.parametrize("cut", range(1, len(PAGE)))
-def test_gives_the_same_page_through_both_doors_wherever_it_is_cut(
-    settings: Settings, cut: int, cookie: bool
-) -> None:
+def test_gives_the_same_page_through_both_doors_wherever_it_is_cut(settings: Settings, cut: int, cookie: bool) -> None:
     """Every cutting of a page, with and without a cookie, gives the same bytes through both doors."""
     wsgi_door, asgi_door = through_wsgi(settings), through_asgi(settings)
     first = wsgi_door(Site(user="ann"), headers=BROWSER)

@@ -308,5 +308,3 @@ def test_logs_out_where_only_this_thread_can_when_the_page_has_left(
     assert list(iterable) == [PAGE]
     iterable.close()  # type: ignore[attr-defined]
     assert viafoura.count("logout") == 1
-
-

@@ -1,8 +1,8 @@
 """What a request costs: in process, and behind real servers, always side by side in one run.
 
-``python -m tests.bench requests`` prints, for WSGI and ASGI, the microseconds that the middleware adds to a request over
-an empty pass-through middleware, and then requests per second and latencies of gunicorn with Flask and of uvicorn with
-Starlette: bare, with the empty middleware, with ours, and with Starlette's own GZipMiddleware.
+``python -m tests.bench requests`` prints, for WSGI and ASGI, the microseconds that the middleware adds to a request
+over an empty pass-through middleware, and then requests per second and latencies of gunicorn with Flask and of uvicorn
+with Starlette: bare, with the empty middleware, with ours, and with Starlette's own GZipMiddleware.
 """
 
 import asyncio
@@ -348,9 +348,8 @@ def main(arguments: list[str]) -> None:
         write(f"| {door} | {name} | {empty:.1f} | {ours:.1f} | {ours - empty:.1f} |\n")
     if "--quick" in arguments:
         return
-    write(
-        "\n| server | request | variant | requests/s | against bare | p50, ms | p99, ms |\n|---|---|---|---|---|---|---|\n"
-    )
+    write("\n| server | request | variant | requests/s | against bare | p50, ms | p99, ms |\n")
+    write("|---|---|---|---|---|---|---|\n")
     bare = 0.0
     for server, name, variant, rate, median, last in behind_servers():
         bare = median if variant == "bare" else bare
