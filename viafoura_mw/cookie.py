@@ -50,6 +50,7 @@ class _Key:
     def __init__(self, secret: str, site_id: str) -> None:
         self._serializer = SignedSerializer(_derived(secret, "seal", site_id).hex(), "", "sha256")
         self._digest_key = _derived(secret, "digest", site_id)
+        self._digest = lru_cache(_REMEMBERED)(self._digested)
 
     def seal(self, content: list[str | int]) -> str:
         """``content``, to be read by anybody and made by nobody else."""
@@ -69,7 +70,7 @@ class _Key:
     def of_details(self, user: User) -> str:
         return self._digest("details", user.id, user.name, user.email or "")
 
-    def _digest(self, *parts: str) -> str:
+    def _digested(self, *parts: str) -> str:
         message = b"\0".join(part.encode("utf-8", "surrogatepass") for part in parts)
         return hmac.digest(self._digest_key, message, sha256)[:16].hex()
 
