@@ -7,6 +7,7 @@ application runs in its caller's own task, and its exceptions and its cancellati
 
 import inspect
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -59,17 +60,20 @@ class ViafouraMiddleware:
             await self._app(scope, receive, send)
             return
         if parts is None or reader is None or INSIDE in scope or not _is_included(parts, scope):
-            await self._app(scope, receive, _removing(self._removed, send) if self._removed else send)
+            removed = self._removed - scope.get(INSIDE, frozenset())
+            await self._app(scope, receive, _removing(removed, send) if removed else send)
             return
-        scope[INSIDE] = True
+        scope[INSIDE] = self._removed
         response = _Response(parts, reader, scope, send)
         try:
             await self._app(scope, receive, response.send)
             await response.break_off()
         except Exception:
-            await response.break_off()
+            with suppress(Exception):  # what the application raised is what is to be seen
+                await response.break_off()
             raise
         finally:
+            scope.pop(INSIDE, None)  # a layer outside may try again with the same scope
             response.close()
 
 
@@ -89,7 +93,7 @@ def _is_included(parts: Parts, scope: Scope) -> bool:
 
 
 def _path(scope: Scope) -> str:
-    path, root_path = scope["path"], scope.get("root_path", "")
+    path, root_path = scope["path"], scope.get("root_path", "").rstrip("/")
     inside = not root_path or path == root_path or path.startswith(root_path + "/")
     whole: str = path if inside else root_path + path
     return whole
@@ -311,9 +315,10 @@ class _Response:
             waiting = [message for message in waiting if message["type"] != _BODY]
             if bodies:
                 waiting.append(_body(out, more=bodies[-1].get("more_body", False)))
+        await self._server_send(waiting[0])
         if exchange.ended_session:
             self._parts.sessions.logout(exchange.ended_session.id)
-        for message in waiting:
+        for message in waiting[1:]:
             await self._server_send(message)
 
     async def _session(self, exchange: Exchange) -> Session | None:
@@ -348,11 +353,13 @@ class _Response:
     async def break_off(self) -> None:
         """Let go of what is held when the application has returned or raised before its response is complete."""
         exchange = self._exchange
-        if exchange is None or exchange.state is not State.HOLDING:
+        if exchange is None or exchange.settled:
             return
         async with self._lock:
             if exchange.break_off():
                 await self._carry_on(exchange)
+                if rest := exchange.take():
+                    await self._server_send(_body(rest, more=True))
 
     def close(self) -> None:
         """Give back what the hold took, whether the response was completed, broken off or cancelled."""

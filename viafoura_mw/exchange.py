@@ -12,6 +12,7 @@ the end of the hold. Its states:
 """
 
 import logging
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ HOLD: Final = 0.5  # seconds for which the head of a page that comes in pieces m
 MAX_HELD: Final = 64 * 1024 * 1024  # bytes held in one process
 DEBUG_HEADER: Final = "X-Viafoura-MW"
 _WITHOUT_WHOLE_BODY: Final = frozenset((204, 205, 206, 304))
+_LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
 
 class State(Enum):
@@ -240,7 +242,11 @@ class Exchange:
 
     def break_off(self) -> bool:
         """Let what is held pass as it came, since nothing will follow; ``False`` if no byte was held."""
-        if self.state is not State.HOLDING or not self._held:
+        if self.state is State.REWRITING and not self._complete:
+            self._complete = True
+            self._out += filter(None, self._page.broken_off())
+            return bool(self._out)
+        if self.state is not State.HOLDING or not self._came:
             return False
         self._pass("broken-off")
         return True
@@ -252,7 +258,7 @@ class Exchange:
             self._reserved = 0
 
     def _hold(self, chunk: bytes, *, last: bool) -> None:
-        if chunk:
+        if chunk or not last:
             self._held.append(chunk)
         self._came += len(chunk)
         self._complete = last or self._came == self._length
@@ -380,7 +386,7 @@ class _Looks:
         self.charset = _charset(parameters)
         self._coding = parse(self._fields.get("content-encoding", ""))
         length = self._fields.get("content-length", "").strip()
-        self.length = int(length) if length.isascii() and length.isdigit() else None
+        self.length = int(length) if _LENGTH.fullmatch(length) else None
 
     @property
     def coding(self) -> str:

@@ -63,7 +63,11 @@ class Page:
         try:
             return self._passing.ended() if self._passing else []
         except CodingError:
-            return self._passing.broken_off() if self._passing else []
+            return self.broken_off()
+
+    def broken_off(self) -> list[bytes]:
+        """What is left to pass when the body has ended too soon, after :meth:`rewritten`."""
+        return self._passing.broken_off() if self._passing else []
 
 
 def _spliced(body: bytes, place: tuple[int, int], session: Session) -> bytes:
@@ -187,4 +191,6 @@ class _Coded:
 
     def broken_off(self) -> list[bytes]:
         """What is left of a truncated stream, which stays without its end."""
+        if self._broken:
+            return []
         return [*map(self._encoder.encode, self._plain.ended()), self._encoder.flush()]

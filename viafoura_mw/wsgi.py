@@ -51,16 +51,17 @@ class ViafouraMiddleware:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         parts, reader = self._parts, self._reader
         if parts is None or reader is None or INSIDE in environ or not _is_included(parts, environ):
-            if self._removed:
-                start_response = _removing(self._removed, start_response)
+            if removed := self._removed - environ.get(INSIDE, frozenset()):
+                start_response = _removing(removed, start_response)
             return self._app(environ, start_response)
-        environ[INSIDE] = True
+        environ[INSIDE] = self._removed
         response = _Response(parts, reader, environ, start_response)
         try:
             iterable = self._app(environ, response.start_response)
         except BaseException:
-            response.break_off()
-            response.give_to_server()
+            with suppress(Exception):  # what the application raised is what is to be seen
+                response.break_off()
+                response.give_to_server()
             raise
         return iterable if response.is_untouched else _body(response, iterable)
 
@@ -172,6 +173,7 @@ class _Response:
         )
 
     def _restore(self) -> None:
+        self._environ.pop(INSIDE, None)  # a layer outside may try again with the same environ
         for name, value in (self._withheld or {}).items():
             if name == _ACCEPT_ENCODING or name not in self._environ:
                 self._environ[name] = value
@@ -181,10 +183,9 @@ class _Response:
 
     def start_response(self, status: str, headers: Headers, exc_info: ExcInfo | None = None) -> Write:
         """Take the application's head (PEP 3333, "The start_response() Callable")."""
-        if self._withheld:
-            self._restore()
+        self._restore()
         if self._exchange is None:
-            if not self._may_concern_us(headers):
+            if self.is_untouched or not self._may_concern_us(headers):
                 self.is_untouched = True
                 return _call(self._server_start, status, headers, exc_info)
             self._exchange = self._begun()
@@ -230,6 +231,7 @@ class _Response:
     def _write(self, chunk: bytes) -> None:
         """Take a chunk of an application that writes (PEP 3333, "The write() Callable")."""
         self.wrote = True
+        self.is_untouched = False
         self.feed(chunk)
         self.give_to_server()
 
@@ -360,10 +362,22 @@ def _forwarded_https(environ: "WSGIEnvironment") -> bool:
 def _body(response: _Response, iterable: Iterable[bytes]) -> Iterable[bytes]:
     """What the server iterates: the application's own iterable, if nothing of it is changed and it can begin anew."""
     body = _Body(response, iterable)
-    body.pull_head()
+    try:
+        body.pull_head()
+    except BaseException:  # the server refuses the head, and has nothing that it could close
+        body.close()
+        raise
     if isinstance(iterable, list | tuple) and body.is_as_it_came:
-        return iterable
+        return _Chunks(iterable, body.close) if response.may_owe_calls else iterable
     return body
+
+
+class _Chunks(list[bytes]):
+    """An application's list as it came, after which there is something to do; servers ask a list for its length."""
+
+    def __init__(self, chunks: Iterable[bytes], close: Callable[[], None]) -> None:
+        super().__init__(chunks)
+        self.close = close
 
 
 class _Body:
@@ -379,8 +393,9 @@ class _Body:
 
     @property
     def is_as_it_came(self) -> bool:
-        """Whether the body is the application's own, and nothing is to be done when it is closed."""
-        return self._response.is_untouched and self._error is None
+        """Whether the body is the application's own, from its first chunk on."""
+        response = self._response
+        return response.has_head_left and response.is_settled and not response.wrote and self._error is None
 
     def pull_head(self) -> None:
         """Pull chunks until the head has been given to the server, or cannot be."""
@@ -397,7 +412,8 @@ class _Body:
             self._response.feed(b"", last=True)
         except BaseException as error:
             self._error = error
-            self._response.break_off()
+            with suppress(Exception):  # what the application raised is what is to be seen
+                self._response.break_off()
         else:
             self._response.feed(chunk, last=self._is_one_chunk)
 
