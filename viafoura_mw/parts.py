@@ -21,7 +21,11 @@ _BUDGET: Final = HoldBudget()
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of an enabled middleware; ``understood`` are the content codings that pages may come in."""
+    """The parts of an enabled middleware.
+
+    ``understood`` are the content codings that pages may come in; ``looks_at_every_response`` says that there is
+    something to do with responses that are no pages.
+    """
 
     settings: Settings
     rules: RequestRules
@@ -31,11 +35,7 @@ class Parts:
     terms: Terms
     notices: Notices
     understood: tuple[str, ...]
-
-    @property
-    def looks_at_every_response(self) -> bool:
-        """Whether there is something to do with responses that are no pages."""
-        return bool(self.settings.response_headers or self.settings.logout_paths or self.settings.debug_header)
+    looks_at_every_response: bool
 
     def may_be_signed_in_by(self, cookies: str) -> bool:
         """Whether a ``Cookie`` header may be a signed-in user's."""
@@ -46,15 +46,20 @@ def parts_of(settings: Settings) -> Parts:
     """Put the parts together; opens nothing and starts nothing."""
     notices = Notices()
     cookie = SessionCookie(settings)
-    viafoura = Viafoura(
+    sessions = Sessions(viafoura_of(settings), timeout=settings.timeout)
+    knows = (sessions.hopeless, sessions.has_ended)
+    terms = Terms(cookie, *knows, settings.lookahead, settings.debug_header, _BUDGET, notices)
+    rules, proxies = RequestRules(settings), ProxyTrust(settings)
+    every = bool(settings.response_headers or settings.logout_paths or settings.debug_header)
+    return Parts(settings, rules, proxies, cookie, sessions, terms, notices, understood(), every)
+
+
+def viafoura_of(settings: Settings) -> Viafoura:
+    """The API client for these settings; opens nothing."""
+    return Viafoura(
         site_id=settings.site_id,
         api_key=settings.api_key,
         api_url=settings.api_url,
         token_url=settings.token_url or f"{settings.api_url}/oauth2/token",
         timeout=settings.timeout,
     )
-    sessions = Sessions(viafoura, timeout=settings.timeout)
-    knows = (sessions.hopeless, sessions.has_ended)
-    terms = Terms(cookie, *knows, settings.lookahead, settings.debug_header, _BUDGET, notices)
-    rules, proxies = RequestRules(settings), ProxyTrust(settings)
-    return Parts(settings, rules, proxies, cookie, sessions, terms, notices, understood())

@@ -22,11 +22,12 @@ from viafoura_mw.errors import (
     ViafouraError,
     ViafouraUnavailable,
 )
+from viafoura_mw.parts import viafoura_of
 from viafoura_mw.request import RequestRules
 from viafoura_mw.settings import Settings
 from viafoura_mw.sources import Source
 from viafoura_mw.user import User
-from viafoura_mw.viafoura import Session, Viafoura
+from viafoura_mw.viafoura import Session
 
 SUMMARY: Final = "check the environment, and ask Viafoura for a token"
 DESCRIPTION: Final = (
@@ -247,13 +248,7 @@ def _places(sources: Iterable[Source]) -> str:
 
 
 def _viafoura(settings: Settings, login: str | None, name: str) -> Checks:
-    viafoura = Viafoura(
-        site_id=settings.site_id,
-        api_key=settings.api_key,
-        api_url=settings.api_url,
-        token_url=settings.token_url or f"{settings.api_url}/oauth2/token",
-        timeout=settings.timeout,
-    )
+    viafoura = viafoura_of(settings)
     began = time.monotonic()
     failure = _failure(viafoura.access_token)
     if failure:
