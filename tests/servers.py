@@ -195,9 +195,19 @@ def _file_of(module: str) -> str:
     return spec.origin
 
 
+def readable_packages(folder: Path) -> Path:
+    """A copy of this checkout's packages below ``folder``: Apache's own user may not be let into the checkout."""
+    packages = folder / "packages"
+    for name in ("viafoura_mw", "tests"):
+        shutil.copytree(ROOT / name, packages / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return packages
+
+
 def _apache(module: str, port: int, folder: Path) -> Sequence[str]:
     configuration = folder / "apache.conf"
     modules = "/usr/lib/apache2/modules"
+    packages = readable_packages(folder)
+    script = packages / Path(_file_of(module)).relative_to(ROOT)
     configuration.write_text(f"""
 ServerRoot "{folder}"
 ServerName 127.0.0.1
@@ -210,8 +220,8 @@ LoadModule mpm_event_module {modules}/mod_mpm_event.so
 LoadModule authz_core_module {modules}/mod_authz_core.so
 LoadModule wsgi_module {_MOD_WSGI}
 WSGISocketPrefix "{folder}/wsgi"
-WSGIDaemonProcess site processes=1 threads=8 python-path="{ROOT}:{_SITE_PACKAGES}"
-WSGIScriptAlias / "{_file_of(module)}" process-group=site application-group=%{{GLOBAL}}
+WSGIDaemonProcess site processes=1 threads=8 python-path="{packages}:{_SITE_PACKAGES}"
+WSGIScriptAlias / "{script}" process-group=site application-group=%{{GLOBAL}}
 <Location "/">
     Require all granted
 </Location>

@@ -507,7 +507,7 @@ KINDS = ("token", "login", "logout")
 
 def _exchanges() -> int:
     gc.collect()
-    return sum(isinstance(each, Exchange) for each in gc.get_objects())
+    return sum(type(each) is Exchange for each in gc.get_objects())
 
 
 def _resident() -> int:

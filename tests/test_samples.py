@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +25,7 @@ from tests.servers import (
     environ_of_process,
     exchange,
     program,
+    readable_packages,
     serving,
 )
 from viafoura_mw.testing import SimulatedViafoura
@@ -150,7 +152,7 @@ def test_a_reader_is_signed_in_to_viafoura(name: str, viafoura: SimulatedViafour
         environ = viafoura.environ()
         if name == "mod-wsgi-apache":
             (folder / "viafoura.env").write_text("".join(f"{k}={v}\n" for k, v in environ.items()))
-            environ = {}
+            environ = {"PACKAGES": f"{readable_packages(folder)}:{sysconfig.get_path('purelib')}"}
         with started(folder, "start-before.sh", {}) as bare:
             page_before = exchange(bare.port, "GET / HTTP/1.1\nAccept: text/html")
         with started(folder, "start.sh", environ) as site, Browser(site.port, closes=True) as browser:

@@ -298,7 +298,7 @@ class _Response:
             elif exchange.need is Need.SESSION:
                 exchange.session_is(await self._session(exchange))
             else:
-                self._parts.sessions.ensure(exchange.user, self._browser(exchange))
+                self._parts.sessions.ensure(exchange.user, self._browser(), exchange.came_with)
                 exchange.probed()
         if self._waiting and exchange.state is not State.HOLDING:
             await self._let_head_go(exchange)
@@ -322,13 +322,11 @@ class _Response:
             await self._server_send(message)
 
     async def _session(self, exchange: Exchange) -> Session | None:
-        future = self._parts.sessions.ensure(exchange.user, self._browser(exchange))
+        future = self._parts.sessions.ensure(exchange.user, self._browser(), exchange.came_with)
         return await result_within(self._parts.settings.timeout, future)
 
-    def _browser(self, exchange: Exchange) -> bytes:
-        """What a login's result is handed off to: not to a browser that has had another session since."""
-        browser = self._parts.rules.browser(self._cookies, self._fields.get(b"authorization", ""))
-        return browser + exchange.came_with.encode()
+    def _browser(self) -> bytes:
+        return self._parts.rules.browser(self._cookies, self._fields.get(b"authorization", ""))
 
     # The user.
 

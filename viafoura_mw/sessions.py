@@ -80,12 +80,14 @@ class Sessions:
         self._lanes = lanes or partial(lanes_here, viafoura.limit, timeout, clock)
         self._processes: dict[int, _Desk] = {}
 
-    def ensure(self, user: User, browser: Browser) -> "Future[Session | None]":
+    def ensure(self, user: User, browser: Browser, came_with: str = "") -> "Future[Session | None]":
         """Give a session for ``user``, or ``None`` if none can be had now. Returns at once and never raises.
 
-        The future is shared: its result comes for sure, and to cancel it does nothing.
+        ``came_with`` is the session that the browser brought, if any: one that it did not bring to the login of a
+        result shows that it has had another since, and that the result may have been ended elsewhere. The future is
+        shared: its result comes for sure, and to cancel it does nothing.
         """
-        return self._desk().ensure(user, browser)
+        return self._desk().ensure(user, browser, came_with)
 
     def hopeless(self, user: User, browser: Browser = b"") -> bool:
         """Whether it is known that to wait for a session would be in vain. Does no I/O.
@@ -124,10 +126,11 @@ class Sessions:
 class _Login:
     """One login, from its being asked for until its result is handed off no more."""
 
-    __slots__ = ("future", "key", "overdue", "probe", "sent", "session_id", "until", "user")
+    __slots__ = ("future", "key", "overdue", "own_key", "probe", "sent", "session_id", "until", "user")
 
-    def __init__(self, key: _Key, user: User, now: float, *, probe: bool) -> None:
+    def __init__(self, key: _Key, own_key: _Key, user: User, now: float, *, probe: bool) -> None:
         self.key = key
+        self.own_key = own_key  # that of a browser which still brings what it came with
         self.user = user
         self.probe = probe
         self.sent = now  # when it is sent; until then, when it was asked for
@@ -168,17 +171,18 @@ class _Desk:
 
     # Who gets which future.
 
-    def ensure(self, user: User, browser: Browser) -> "Future[Session | None]":
+    def ensure(self, user: User, browser: Browser, came_with: str) -> "Future[Session | None]":
         key = ((user.id, user.name, user.email), browser)
+        own_key = (key[0], browser + came_with.encode())
         turn = _Turn()
         with self._lock:
             now = self._clock()
-            if handed := self._handed_off(key, now):
+            if handed := self._handed_off(own_key, now):
                 return handed.future
             self._note_overdue(now, turn)
             if flying := self._in_flight(key, now):
                 return self._none if self._in_vain(flying, now) else flying.future
-            login = self._admitted(key, user, now)
+            login = self._admitted(key, own_key, user, now)
         self._tell(turn)
         if login is None:
             return self._none
@@ -223,14 +227,14 @@ class _Desk:
         """Whether a page that waits for ``login`` would probably wait for nothing: it is late, sent or not."""
         return self._breaker.open or now - login.sent >= self._timeout
 
-    def _admitted(self, key: _Key, user: User, now: float) -> _Login | None:
+    def _admitted(self, key: _Key, own_key: _Key, user: User, now: float) -> _Login | None:
         """A new login, if it is worth its call."""
         if self._is_refused(key[0], now) or (not self._breaker.open and self._is_crowded()):
             return None
         admission = self._breaker.admit(now)
         if admission is Admission.NONE:
             return None
-        login = self._flying[key] = _Login(key, user, now, probe=admission is Admission.PROBE)
+        login = self._flying[key] = _Login(key, own_key, user, now, probe=admission is Admission.PROBE)
         return login
 
     def _is_refused(self, details: _Details, now: float) -> bool:
@@ -275,6 +279,7 @@ class _Desk:
                 login.session_id = session.id
                 login.until = now + HAND_OFF
                 _remember(self._handed, login.key, login)
+                _remember(self._handed, login.own_key, login)
             self._land(login)
         login.future.set_result(session)
         self._tell(turn)

@@ -271,7 +271,7 @@ class _Response:
             elif exchange.need is Need.SESSION:
                 exchange.session_is(self._session(exchange))
             else:
-                self._parts.sessions.ensure(exchange.user, self._browser(exchange))
+                self._parts.sessions.ensure(exchange.user, self._browser(), exchange.came_with)
                 self.may_owe_calls = True
                 exchange.probed()
         if exchange.state in (State.PASSING, State.REWRITING) and not self._gone:
@@ -288,17 +288,15 @@ class _Response:
         self.is_untouched = exchange.settled and not (self.may_owe_calls or self.wrote)
 
     def _session(self, exchange: Exchange) -> Session | None:
-        future = self._parts.sessions.ensure(exchange.user, self._browser(exchange))
+        future = self._parts.sessions.ensure(exchange.user, self._browser(), exchange.came_with)
         with suppress(TimeoutError):
             if session := future.result(self._parts.settings.timeout):
                 return session
         self.may_owe_calls = True  # a probe, for which no page waits
         return None
 
-    def _browser(self, exchange: Exchange) -> bytes:
-        """What a login's result is handed off to: not to a browser that has had another session since."""
-        browser = self._parts.rules.browser(self._cookies, self._environ.get("HTTP_AUTHORIZATION", ""))
-        return browser + exchange.came_with.encode()
+    def _browser(self) -> bytes:
+        return self._parts.rules.browser(self._cookies, self._environ.get("HTTP_AUTHORIZATION", ""))
 
     # The user.
 
