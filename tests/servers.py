@@ -8,6 +8,7 @@ import contextlib
 import http.client
 import importlib.util
 import os
+import random
 import re
 import shutil
 import signal
@@ -25,6 +26,9 @@ from urllib.parse import urlencode
 
 PATIENCE = 30.0  # seconds; a safety net for loaded machines, not a promise
 ROOT = Path(__file__).resolve().parent.parent
+
+_NOT_EPHEMERAL = (10_240, 32_768)
+_RANDOM = random.SystemRandom()  # hypothesis seeds the other
 
 _DATE = re.compile(rb"(?im)^(date: )[^\r]*")
 _TAG = re.compile(rb'<script id="viafoura-platform"[^>]*>')
@@ -70,11 +74,14 @@ class Running:
 
 
 def free_port() -> int:
-    """A port of loopback on which nobody listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A port of loopback on which nobody listens, and which the system gives to nobody who asks for any port.
+
+    Between the looking and the server's listening another could have taken it, and answered in the server's place.
+    """
+    while True:
+        port = _RANDOM.randrange(*_NOT_EPHEMERAL)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @contextlib.contextmanager
@@ -100,7 +107,7 @@ def _started(command: Command, environ: Mapping[str, str], cwd: Path, path: str,
         with output.open("wb") as log:
             process = subprocess.Popen(
                 arguments := [*command(port, folder)],
-                env=environ_of_process(environ),
+                env=environ_of_process({"XDG_RUNTIME_DIR": str(folder), **environ}),  # for gunicorn's control socket
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -199,7 +206,7 @@ def readable_packages(folder: Path) -> Path:
     """A copy of this checkout's packages below ``folder``: Apache's own user may not be let into the checkout."""
     packages = folder / "packages"
     for name in ("viafoura_mw", "tests"):
-        shutil.copytree(ROOT / name, packages / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, packages / name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     return packages
 
 
