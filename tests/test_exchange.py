@@ -33,7 +33,7 @@ def sealed(user: User, session: Session = SESSION) -> SealedSession:
 
 
 def terms(*, hopeless: bool = False, debug: bool = False, budget: int = MAX_HELD, ended: tuple[str, ...] = ()) -> Terms:
-    return Terms(COOKIE, lambda _: hopeless, ended.__contains__, 64, debug, HoldBudget(budget), Notices())
+    return Terms(COOKIE, lambda *_: hopeless, ended.__contains__, 64, debug, HoldBudget(budget), Notices())
 
 
 def exchange_of(

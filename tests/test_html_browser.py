@@ -13,7 +13,7 @@ pytest.importorskip("turbohtml", reason="turbohtml, on which the oracle rests, i
 from tests.html_oracle import Answer
 
 BROWSER = chromium()
-DOCUMENTS = int(os.environ.get("HTML_DOCUMENTS", "4000" if os.environ.get("CI") else "1000"))
+DOCUMENTS = int(os.environ.get("HTML_DOCUMENTS", "3000" if os.environ.get("CI") else "1000"))
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")

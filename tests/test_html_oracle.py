@@ -25,7 +25,7 @@ from tests.html_oracle import (
     turbohtml_says,
 )
 
-DOCUMENTS = int(os.environ.get("HTML_DOCUMENTS", "20000" if os.environ.get("CI") else "3000"))
+DOCUMENTS = int(os.environ.get("HTML_DOCUMENTS", "10000" if os.environ.get("CI") else "3000"))
 
 PIECES = st.one_of(
     *map(st.sampled_from, (PLATFORM_TAGS, OTHER_TAGS, MARKUP, MARKUP, SPECIAL, SPECIAL, TAGS, RARE_TAGS))

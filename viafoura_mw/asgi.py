@@ -25,7 +25,7 @@ from viafoura_mw.request import CONDITIONAL, FILE_EXTENSIONS, Request, narrowed
 from viafoura_mw.settings import Settings
 from viafoura_mw.user import Reading
 from viafoura_mw.viafoura import Session
-from viafoura_mw.waiting import Timer, result_within, start_timer
+from viafoura_mw.waiting import Timer, result_within, start_timer, taken
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -194,7 +194,7 @@ class _Response:
         if self._aside or self._exchange is None:
             await self._server_send(message)
             return
-        async with self._lock:
+        async with taken(self._lock):
             if self._failure is not None:
                 raise self._failure
             await self._take(self._exchange, message)
@@ -216,7 +216,7 @@ class _Response:
         self._said: dict[str, str] = {}  # the response's headers for `response:` sources
         self._waiting: list[Message] = []  # the application's messages that wait with the head
         self._failure: BaseException | None = None  # of a send that the timer made
-        self._lock = anyio.Lock(fast_acquire=True)
+        self._lock = anyio.Lock()
         request = Request(
             scope["method"],
             parts.cookie.find(self._cookies),
@@ -224,7 +224,8 @@ class _Response:
             scope.get("scheme") == "https" or _is_https(fields.get(b"x-forwarded-proto", "")),
             fields.get(b"sec-fetch-site") == "cross-site",
         )
-        self._exchange = Exchange(parts.terms, request)
+        browser = partial(parts.rules.browser, self._cookies, fields.get(b"authorization", ""))
+        self._exchange = Exchange(parts.terms, request, browser)
 
     async def _take(self, exchange: Exchange, message: Message) -> None:
         kind = message["type"]
@@ -282,7 +283,7 @@ class _Response:
         await self._carry_on(exchange)
 
     async def _hold_is_over(self, exchange: Exchange) -> None:
-        async with self._lock:
+        async with taken(self._lock):
             try:
                 exchange.hold_is_over()
                 await self._carry_on(exchange)
@@ -298,7 +299,7 @@ class _Response:
             elif exchange.need is Need.SESSION:
                 exchange.session_is(await self._session(exchange))
             else:
-                self._parts.sessions.ensure(exchange.user, self._browser(), exchange.came_with)
+                self._parts.sessions.ensure(exchange.user, exchange.browser(), exchange.came_with)
                 exchange.probed()
         if self._waiting and exchange.state is not State.HOLDING:
             await self._let_head_go(exchange)
@@ -322,11 +323,8 @@ class _Response:
             await self._server_send(message)
 
     async def _session(self, exchange: Exchange) -> Session | None:
-        future = self._parts.sessions.ensure(exchange.user, self._browser(), exchange.came_with)
+        future = self._parts.sessions.ensure(exchange.user, exchange.browser(), exchange.came_with)
         return await result_within(self._parts.settings.timeout, future)
-
-    def _browser(self) -> bytes:
-        return self._parts.rules.browser(self._cookies, self._fields.get(b"authorization", ""))
 
     # The user.
 
@@ -353,7 +351,7 @@ class _Response:
         exchange = self._exchange
         if exchange is None or exchange.settled:
             return
-        async with self._lock:
+        async with taken(self._lock):
             if exchange.break_off():
                 await self._carry_on(exchange)
                 if rest := exchange.take():

@@ -78,12 +78,12 @@ class HoldBudget:
 class Terms:
     """What all exchanges of a process share: settings, the cookie, the budget, and what is known of Viafoura.
 
-    ``hopeless`` says of a user that no session can be had now by waiting; ``has_ended`` of a session that it was logged
-    out here: a response that was on its way meanwhile can bring its cookie back.
+    ``hopeless`` says of a user in a browser that no session can be had now by waiting; ``has_ended`` of a session that
+    it was logged out here: a response that was on its way meanwhile can bring its cookie back.
     """
 
     cookie: SessionCookie
-    hopeless: Callable[[User], bool]
+    hopeless: Callable[[User, bytes], bool]
     has_ended: Callable[[str], bool]
     lookahead: int
     debug: bool
@@ -113,19 +113,21 @@ class Exchange:
         "_status",
         "_terms",
         "_watching",
+        "browser",
         "ended_session",
         "headers",
         "need",
         "state",
     )
 
-    def __init__(self, terms: Terms, request: Request) -> None:
+    def __init__(self, terms: Terms, request: Request, browser: Callable[[], bytes] = bytes) -> None:
         self.state = State.FRESH
         self.need: Need | None = None
         self.headers: Headers = []
         self.ended_session: Session | None = None
         self._terms = terms
         self._request = request
+        self.browser = browser  # gives the digest that tells one signed-in browser from another
         self._watching = False
         self._reserved = 0
         self._out: list[bytes] = []
@@ -302,7 +304,7 @@ class Exchange:
             self._go_without(cookie if cookie and self._page.found and not cookie.is_of(user) else None)
         elif self._page.found or self._over:
             self.need = Need.SESSION
-        elif self._terms.hopeless(user):
+        elif self._terms.hopeless(user, self.browser()):
             self._watching = True
             self._pass("unavailable")
 

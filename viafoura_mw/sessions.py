@@ -28,7 +28,8 @@ from viafoura_mw.viafoura import Session
 HAND_OFF: Final = 60.0  # seconds for which a login's result serves its browser's next requests
 REFUSAL: Final = 60.0  # seconds for which a refused user is not tried again
 WRONG_CREDENTIALS: Final = 60.0  # seconds between two tries with credentials that were refused
-REMEMBERED: Final = 4096  # results, refusals and ended sessions, each
+REMEMBERED: Final = 4096  # results and refusals, each
+REMEMBERED_ENDED: Final = 65_536  # ended sessions: one that is forgotten may be believed again
 LOGOUT_PAUSES: Final = (0.0, 1.0, 4.0)  # seconds before each try of a logout, after the one before it
 LOGOUT_PATIENCE: Final = 10.0  # seconds for which a logout waits until Viafoura may be called again
 INTERRUPTED: Final = ViafouraUnavailable("the call was broken off")
@@ -344,7 +345,7 @@ class _Desk:
             if session_id in self._ended:
                 return
             now = self._clock()
-            _remember(self._ended, session_id, now)
+            _remember(self._ended, session_id, now, REMEMBERED_ENDED)
         self._queue_logout(_Logout(session_id, now))
 
     def has_ended(self, session_id: str) -> bool:
@@ -423,9 +424,9 @@ class _Logout:
         return _Logout(self.session_id, now + LOGOUT_PAUSES[self.tries], self.tries + 1)
 
 
-def _remember(table: "OrderedDict[_K, _V]", key: _K, value: _V) -> None:
+def _remember(table: "OrderedDict[_K, _V]", key: _K, value: _V, most: int = 0) -> None:
     """Put ``key`` last; drop the first where there are too many."""
     table[key] = value
     table.move_to_end(key)
-    if len(table) > REMEMBERED:
+    if len(table) > (most or REMEMBERED):
         table.popitem(last=False)

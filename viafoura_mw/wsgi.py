@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -226,7 +227,8 @@ class _Response:
             environ.get("wsgi.url_scheme") == "https" or _forwarded_https(environ),
             environ.get("HTTP_SEC_FETCH_SITE") == "cross-site",
         )
-        return Exchange(parts.terms, request)
+        browser = partial(parts.rules.browser, self._cookies, environ.get("HTTP_AUTHORIZATION", ""))
+        return Exchange(parts.terms, request, browser)
 
     def _write(self, chunk: bytes) -> None:
         """Take a chunk of an application that writes (PEP 3333, "The write() Callable")."""
@@ -271,7 +273,7 @@ class _Response:
             elif exchange.need is Need.SESSION:
                 exchange.session_is(self._session(exchange))
             else:
-                self._parts.sessions.ensure(exchange.user, self._browser(), exchange.came_with)
+                self._parts.sessions.ensure(exchange.user, exchange.browser(), exchange.came_with)
                 self.may_owe_calls = True
                 exchange.probed()
         if exchange.state in (State.PASSING, State.REWRITING) and not self._gone:
@@ -288,15 +290,12 @@ class _Response:
         self.is_untouched = exchange.settled and not (self.may_owe_calls or self.wrote)
 
     def _session(self, exchange: Exchange) -> Session | None:
-        future = self._parts.sessions.ensure(exchange.user, self._browser(), exchange.came_with)
+        future = self._parts.sessions.ensure(exchange.user, exchange.browser(), exchange.came_with)
         with suppress(TimeoutError):
             if session := future.result(self._parts.settings.timeout):
                 return session
         self.may_owe_calls = True  # a probe, for which no page waits
         return None
-
-    def _browser(self) -> bytes:
-        return self._parts.rules.browser(self._cookies, self._environ.get("HTTP_AUTHORIZATION", ""))
 
     # The user.
 
