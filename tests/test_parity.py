@@ -269,3 +269,27 @@ def test_gives_the_same_page_through_both_doors_wherever_it_is_cut(settings: Set
     site = Site(user="ann", chunks=(PAGE[:cut], PAGE[cut:]))
     bodies = [PAIR.sub(TAG, door(site, headers=asked).body) for door in (wsgi_door, asgi_door)]
     assert bodies == [PAGE, PAGE]
+
+
+@both_doors
+class TestHeaderSource:
+    """A request header that a proxy in front sets."""
+
+    @pytest.mark.parametrize(
+        ("sent", "signed_in"),
+        [
+            ({"X-User": "ann", "X-Viafoura-Proxy-Secret": "proof"}, True),
+            ({"X-User": "ann"}, False),
+            ({"X-User": "ann", "X-Viafoura-Proxy-Secret": "guess"}, False),
+            ({"X-User": "ann, ben", "X-Viafoura-Proxy-Secret": "proof"}, False),
+            ({"X-Viafoura-Proxy-Secret": "proof"}, False),
+        ],
+    )
+    def test_is_believed_once_and_only_with_the_secret(
+        self, door: Door, viafoura: SimulatedViafoura, sent: dict[str, str], signed_in: bool
+    ) -> None:
+        """One value from a proxy that proves itself; and the application never sees the proof."""
+        proxy = {"VIAFOURA_USER_ID": "header:X-User", "VIAFOURA_PROXY_SECRET": "proof"}
+        answer = door(Settings.from_env({**viafoura.environ(), **proxy}))(Site(), headers={**BROWSER, **sent})
+        assert (PAIR.search(answer.body) is not None) is signed_in
+        assert "x-viafoura-proxy-secret" not in answer.seen
