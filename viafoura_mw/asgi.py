@@ -21,7 +21,7 @@ from viafoura_mw.parts import INSIDE, Parts, parts_of
 from viafoura_mw.privacy import Headers
 from viafoura_mw.proxies import PROOF
 from viafoura_mw.reading import UserReader
-from viafoura_mw.request import CONDITIONAL, FILE_EXTENSIONS, Request, narrowed
+from viafoura_mw.request import CONDITIONAL, FILE_EXTENSIONS, Request, narrowed, says_https
 from viafoura_mw.settings import Settings
 from viafoura_mw.user import Reading
 from viafoura_mw.viafoura import Session
@@ -221,7 +221,7 @@ class _Response:
             scope["method"],
             parts.cookie.find(self._cookies),
             parts.rules.looks_at_paths and parts.rules.is_logout(scope["method"], _path(scope)),
-            scope.get("scheme") == "https" or _is_https(fields.get(b"x-forwarded-proto", "")),
+            scope.get("scheme") == "https" or says_https(fields.get(b"x-forwarded-proto", "")),
             fields.get(b"sec-fetch-site") == "cross-site",
         )
         browser = partial(parts.rules.browser, self._cookies, fields.get(b"authorization", ""))
@@ -257,7 +257,7 @@ class _Response:
 
     def _with_own_headers_taken(self, message: Message) -> Message:
         """The head without the headers that the application sets for us; the very message if there are none."""
-        removed = self._parts.settings.response_headers
+        removed = self._parts.response_headers
         headers = message.get("headers", ())
         if isinstance(headers, list | tuple) and not removed:
             return message
@@ -413,10 +413,6 @@ def _body(pieces: Iterable[bytes], *, more: bool) -> Message:
 
 def _text(value: bytes) -> str:
     return value.decode("latin-1")
-
-
-def _is_https(forwarded_proto: str) -> bool:
-    return forwarded_proto.partition(",")[0].strip().lower() == "https"
 
 
 if _named := loading.named_application():

@@ -23,8 +23,9 @@ _BUDGET: Final = HoldBudget()
 class Parts:
     """The parts of an enabled middleware.
 
-    ``understood`` are the content codings that pages may come in; ``looks_at_every_response`` says that there is
-    something to do with responses that are no pages.
+    ``understood`` are the content codings that pages may come in; ``response_headers`` are the lower-case names of
+    those that the application sets for us; ``looks_at_every_response`` says that there is something to do with
+    responses that are no pages.
     """
 
     settings: Settings
@@ -35,6 +36,7 @@ class Parts:
     terms: Terms
     notices: Notices
     understood: tuple[str, ...]
+    response_headers: frozenset[str]
     looks_at_every_response: bool
 
     def may_be_signed_in_by(self, cookies: str) -> bool:
@@ -50,8 +52,9 @@ def parts_of(settings: Settings) -> Parts:
     knows = (sessions.hopeless, sessions.has_ended)
     terms = Terms(cookie, *knows, settings.lookahead, settings.debug_header, _BUDGET, notices)
     rules, proxies = RequestRules(settings), ProxyTrust(settings)
-    every = bool(settings.response_headers or settings.logout_paths or settings.debug_header)
-    return Parts(settings, rules, proxies, cookie, sessions, terms, notices, understood(), every)
+    own_headers = settings.response_headers
+    every = bool(own_headers or settings.logout_paths or settings.debug_header)
+    return Parts(settings, rules, proxies, cookie, sessions, terms, notices, understood(), own_headers, every)
 
 
 def viafoura_of(settings: Settings) -> Viafoura:

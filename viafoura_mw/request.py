@@ -77,6 +77,11 @@ def _any_of(globs: Iterable[str]) -> re.Pattern[str]:
     return re.compile("|".join(map(translate, globs)))
 
 
+def says_https(forwarded_proto: str) -> bool:
+    """Whether the first of the protocols that ``X-Forwarded-Proto`` lists, the client's own, is https."""
+    return forwarded_proto.partition(",")[0].strip().lower() == "https"
+
+
 def narrowed(accept_encoding: str, understood: tuple[str, ...]) -> str:
     """``Accept-Encoding`` (RFC 9110 §12.5.3) with what is understood of it.
 

@@ -20,7 +20,7 @@ from viafoura_mw.parts import INSIDE, Parts, parts_of
 from viafoura_mw.privacy import Headers
 from viafoura_mw.proxies import PROOF, replaces_headers
 from viafoura_mw.reading import UserReader
-from viafoura_mw.request import CONDITIONAL, Request, narrowed
+from viafoura_mw.request import CONDITIONAL, Request, narrowed, says_https
 from viafoura_mw.settings import Settings
 from viafoura_mw.user import Reading, utf8_of_latin1
 from viafoura_mw.viafoura import Session
@@ -190,7 +190,7 @@ class _Response:
                 self.is_untouched = True
                 return _call(self._server_start, status, headers, exc_info)
             self._exchange = self._begun()
-        if removed := self._parts.settings.response_headers:
+        if removed := self._parts.response_headers:
             self._said = {name.lower(): value for name, value in headers if name.lower() in removed}
             headers = _without(removed, headers)
         if self._gone:
@@ -224,7 +224,7 @@ class _Response:
             environ["REQUEST_METHOD"],
             parts.cookie.find(self._cookies),
             parts.rules.looks_at_paths and parts.rules.is_logout(environ["REQUEST_METHOD"], _path(environ)),
-            environ.get("wsgi.url_scheme") == "https" or _forwarded_https(environ),
+            environ.get("wsgi.url_scheme") == "https" or says_https(environ.get("HTTP_X_FORWARDED_PROTO", "")),
             environ.get("HTTP_SEC_FETCH_SITE") == "cross-site",
         )
         browser = partial(parts.rules.browser, self._cookies, environ.get("HTTP_AUTHORIZATION", ""))
@@ -349,11 +349,6 @@ class _Headers:
 
 def _key(name: str) -> str:
     return "HTTP_" + name.upper().replace("-", "_")
-
-
-def _forwarded_https(environ: "WSGIEnvironment") -> bool:
-    forwarded: str = environ.get("HTTP_X_FORWARDED_PROTO", "")
-    return forwarded.partition(",")[0].strip().lower() == "https"
 
 
 def _body(response: _Response, iterable: Iterable[bytes]) -> Iterable[bytes]:
