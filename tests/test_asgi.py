@@ -10,6 +10,7 @@ import pytest
 from tests.doors import PAGE, call, scope_of
 from viafoura_mw import Settings
 from viafoura_mw.asgi import ViafouraMiddleware
+from viafoura_mw.sources import parse
 from viafoura_mw.testing import SimulatedViafoura
 
 BROWSER = {"Accept": "text/html"}
@@ -76,6 +77,27 @@ async def test_hands_other_protocols_through(settings: Settings, kind: str) -> N
     scope = {"type": kind}
     await ViafouraMiddleware(application, settings)(scope, nothing, nothing)
     assert got == [scope, nothing, nothing]
+
+
+@pytest.mark.parametrize("kind", ["websocket.accept", "websocket.http.response.start"])
+async def test_removes_its_own_header_from_what_answers_a_websocket(kind: str) -> None:
+    """The header of a `response:` source leaves with no response, a handshake's or its refusal's neither."""
+    settings = Settings(site_id="site", api_key="key", user_id=parse("response:X-Site-User"))
+    own, other = (b"X-Site-User", b"ann"), (b"x-other", b"1")
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": kind, "headers": [own, other]})
+        await send({"type": "websocket.close"})
+
+    sent = await call(ViafouraMiddleware(application, settings), {"type": "websocket"})
+    assert sent == [{"type": kind, "headers": [other]}, {"type": "websocket.close"}]
+
+
+async def test_takes_a_websocket_s_answer_without_headers() -> None:
+    """What an application leaves out stays left out."""
+    settings = Settings(site_id="site", api_key="key", user_id=parse("response:X-Site-User"))
+    app = sending({"type": "websocket.accept"}, user=None)
+    assert await call(ViafouraMiddleware(app, settings), {"type": "websocket"}) == [{"type": "websocket.accept"}]
 
 
 async def test_hands_on_the_same_scope_and_receive(settings: Settings) -> None:

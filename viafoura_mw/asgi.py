@@ -31,6 +31,8 @@ RawHeaders = list[tuple[bytes, bytes]]
 
 _START: Final = "http.response.start"
 _BODY: Final = "http.response.body"
+#: Every message that carries a response's headers: a websocket is accepted, or refused, with headers too.
+_HEADS: Final = (_START, "websocket.accept", "websocket.http.response.start")
 #: What may be said between a head and its body, and is not part of it.
 _ASIDES: Final = ("http.response.early_hint", "http.response.push")
 _CONDITIONAL: Final = frozenset(name.lower().encode() for name in CONDITIONAL)
@@ -54,12 +56,15 @@ class ViafouraMiddleware:
         self._reader = UserReader(settings, self._parts.notices, otherwise="scope") if self._parts else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; anything but HTTP goes to the application as it came."""
+        """Serve one request; of anything but HTTP only the headers that are for us alone are kept back."""
         parts, reader = self._parts, self._reader
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        if parts is None or reader is None or INSIDE in scope or not _is_included(parts, scope):
+        if (
+            scope["type"] != "http"
+            or parts is None
+            or reader is None
+            or INSIDE in scope
+            or not _is_included(parts, scope)
+        ):
             removed = self._removed - scope.get(INSIDE, frozenset())
             await self._app(scope, receive, _removing(removed, send) if removed else send)
             return
@@ -103,8 +108,8 @@ def _removing(names: frozenset[bytes], send: Send) -> Send:
     """``send`` without the headers that the application sets for us alone."""
 
     async def send_without(message: Message) -> None:
-        if message["type"] == _START:
-            message = {**message, "headers": [*_without(names, message.get("headers", ()))]}
+        if message["type"] in _HEADS and "headers" in message:
+            message = {**message, "headers": [*_without(names, message["headers"])]}
         await send(message)
 
     return send_without
