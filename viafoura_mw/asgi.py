@@ -6,7 +6,7 @@ application runs in its caller's own task, and its exceptions and its cancellati
 """
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -28,6 +28,8 @@ from viafoura_mw.viafoura import Session
 from viafoura_mw.waiting import Timer, result_within, start_timer, taken
 
 RawHeaders = list[tuple[bytes, bytes]]
+#: ASGI 3, and ASGI 2. Frameworks write the types of scope and messages each in a way of their own.
+Application = Callable[[Any, Any, Any], Awaitable[None]] | Callable[[Any], Callable[[Any, Any], Awaitable[None]]]
 
 _START: Final = "http.response.start"
 _BODY: Final = "http.response.body"
@@ -48,7 +50,7 @@ class ViafouraMiddleware:
     ``settings=None`` reads the environment. Raises :class:`~viafoura_mw.errors.SettingsError` when that is wrong.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings | None = None) -> None:
+    def __init__(self, app: Application, settings: Settings | None = None) -> None:
         settings = settings or Settings.from_env()
         self._app = _single_callable(app)
         self._removed = frozenset(name.encode() for name in settings.response_headers)
@@ -421,4 +423,5 @@ def _text(value: bytes) -> str:
 
 
 if _named := loading.named_application():
-    application = app = ViafouraMiddleware(loading.load(_named))
+    application: ViafouraMiddleware = ViafouraMiddleware(loading.load(_named))
+    app: ViafouraMiddleware = application

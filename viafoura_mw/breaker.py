@@ -40,7 +40,7 @@ class Breaker:
         self._resume = 0.0  # no probe before
         self._demanded = 0.0  # no call before, as Viafoura asked or its refusal of our credentials demands
         self._probing = False
-        self.open = False
+        self.open: bool = False
 
     def admit(self, now: float) -> Admission:
         """Say what may be done; after ``PROBE`` there is none other until that probe's outcome is told."""

@@ -121,13 +121,13 @@ class Exchange:
     )
 
     def __init__(self, terms: Terms, request: Request, browser: Callable[[], bytes] = bytes) -> None:
-        self.state = State.FRESH
+        self.state: State = State.FRESH
         self.need: Need | None = None
         self.headers: Headers = []
         self.ended_session: Session | None = None
         self._terms = terms
         self._request = request
-        self.browser = browser  # gives the digest that tells one signed-in browser from another
+        self.browser: Callable[[], bytes] = browser  # gives the digest that tells one signed-in browser from another
         self._watching = False
         self._reserved = 0
         self._out: list[bytes] = []

@@ -95,9 +95,9 @@ class ThreadLanes:
         def pool(workers: int, places: int) -> Pool:
             return Pool(workers=workers, places=places, stuck=WRITTEN_OFF * limit, clock=clock)
 
-        self.logins = pool(LOGIN_THREADS, LOGIN_PLACES)
-        self.probes = pool(PROBE_THREADS, PROBE_THREADS)
-        self.logouts = pool(LOGOUT_THREADS, LOGOUT_PLACES)
+        self.logins: Pool = pool(LOGIN_THREADS, LOGIN_PLACES)
+        self.probes: Pool = pool(PROBE_THREADS, PROBE_THREADS)
+        self.logouts: Pool = pool(LOGOUT_THREADS, LOGOUT_PLACES)
         self.limit: float | None = None
         self._sleep = sleep
 
@@ -119,8 +119,9 @@ class CallerLanes:
     """No threads: logins are made by the page that asks for them, the rest after a page has left."""
 
     def __init__(self, timeout: float, *, clock: Callable[[], float]) -> None:
-        self.logins = AtOnce()
-        self.probes = self.logouts = PutOff(places=LOGOUT_PLACES)
+        self.logins: AtOnce = AtOnce()
+        self.probes: PutOff = PutOff(places=LOGOUT_PLACES)
+        self.logouts: PutOff = self.probes
         self.limit: float | None = timeout
         self._clock = clock
 

@@ -20,7 +20,7 @@ class Page:
     """A page in a content ``coding`` that is understood, in the ``charset`` that its head names, if any."""
 
     def __init__(self, coding: str, charset: str | None) -> None:
-        self.found = False  # whether the tag was seen so far
+        self.found: bool = False  # whether the tag was seen so far
         self._charset = charset
         self._coding = coding
         self._place: tuple[int, int] | None = None

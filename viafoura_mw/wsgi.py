@@ -435,4 +435,5 @@ class _Body:
 
 
 if _named := loading.named_application():
-    application = app = ViafouraMiddleware(loading.load(_named))
+    application: ViafouraMiddleware = ViafouraMiddleware(loading.load(_named))
+    app: ViafouraMiddleware = application

@@ -62,12 +62,12 @@ class Tokenizer:
     """Runs over the bytes of one page, in one piece or in several."""
 
     def __init__(self) -> None:
-        self.finished = False
+        self.finished: bool = False
         #: The platform's start tag once it is found, and where it ends in the data of that run.
         self.tag: bytes | None = None
-        self.tag_end = 0
+        self.tag_end: int = 0
         #: Bytes of a cut tag from earlier runs that turned out not to be the one sought.
-        self.released = b""
+        self.released: bytes = b""
         #: Where in the data of the last run an unfinished tag that may be the one sought begins: 0 when it began
         #: earlier, ``None`` when there is none.
         self.held: int | None = None
