@@ -5,8 +5,9 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 PATIENCE = 30.0  # seconds for a process to do what it is about to do
 
@@ -26,10 +27,12 @@ class Demo:
 
 
 @contextlib.contextmanager
-def running_demo(*options: str) -> Iterator[Demo]:
+def running_demo(
+    *options: str, command: Sequence[str] = (sys.executable, "-m", "viafoura_mw"), cwd: Path | None = None
+) -> Iterator[Demo]:
     """Start ``viafoura-mw demo --port 0`` with more options, and end it if it has not ended."""
-    command = [sys.executable, "-m", "viafoura_mw", "demo", "--port", "0", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    arguments = [*command, "demo", "--port", "0", *options]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd) as process:
         try:
             yield Demo(process, _announced(process))
         finally:

@@ -93,13 +93,14 @@ def _out_of_django(browser: Browser) -> None:
     assert browser.post("/sign-out", csrfmiddlewaretoken=_token(browser.get())).status == 302
 
 
-def _django_with_ann(folder: Path) -> None:
+def django_with_ann(folder: Path, python: str = sys.executable) -> None:
+    """Make the Django sample's database, with its reader in it."""
     make = (
         "from django.contrib.auth.models import User; User.objects.create_user("
         "'ann', 'ann@gazette.example', 'apple-pie-3119', pk=17, first_name='Ann', last_name='Lee')"
     )
     for arguments in (["migrate", "--verbosity", "0"], ["shell", "--command", make]):
-        command = [sys.executable, "manage.py", *arguments]
+        command = [python, "manage.py", *arguments]
         subprocess.run(command, cwd=folder, env=environ_of_process({}), check=True, capture_output=True)
 
 
@@ -108,7 +109,7 @@ def _in_to_apache(browser: Browser) -> None:
 
 
 BY_SITE = {
-    "django-gunicorn": Sample("17", "Ann Lee", _in_to_django, _out_of_django, _django_with_ann),
+    "django-gunicorn": Sample("17", "Ann Lee", _in_to_django, _out_of_django, django_with_ann),
     "fastapi-uvicorn": Sample("17", "Ann Lee", _by_form(reader="ann"), _out),
     "flask-gunicorn": Sample("Ann", "Ann", _by_form(reader="Ann"), _out),
     "flask-login-waitress": Sample("r-17", "Ann Lee", _by_form(email="ann@gazette.example", password="apple"), _out),
