@@ -14,9 +14,10 @@ the end of the hold. Its states:
 import logging
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Final
 
 from viafoura_mw.charsets import ascii_superset
@@ -383,9 +384,7 @@ class _Looks:
         self._method = method
         self._status = status
         self._fields = {name.lower(): value for name, value in headers}
-        media_type, _, parameters = self._fields.get("content-type", "").partition(";")
-        self._media_type = media_type.strip().lower()
-        self.charset = _charset(parameters)
+        self._media_type, self.charset = _content_type(self._fields.get("content-type", ""))
         self._coding = parse(self._fields.get("content-encoding", ""))
         length = self._fields.get("content-length", "").strip()
         self.length = int(length) if _LENGTH.fullmatch(length) else None
@@ -415,9 +414,15 @@ class _Looks:
         return True
 
 
-def _charset(parameters: str) -> str | None:
-    """The ``charset`` parameter of a Content-Type (RFC 9110 §8.3.1), or ``None``."""
-    for parameter in parameters.split(";"):
+@lru_cache(64)  # sites send a few
+def _content_type(value: str) -> tuple[str, str | None]:
+    """The media type of a Content-Type in lower case, and its ``charset``, if any (RFC 9110 §8.3.1)."""
+    media_type, *parameters = value.split(";")
+    return media_type.strip().lower(), _charset(parameters)
+
+
+def _charset(parameters: Iterable[str]) -> str | None:
+    for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset":
             return value.strip().strip("\"'").strip() or None

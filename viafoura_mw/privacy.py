@@ -5,6 +5,7 @@ Headers are lists of name and value, as the application gave them: order, case a
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 Headers = list[tuple[str, str]]
@@ -24,18 +25,21 @@ def made_private(headers: Headers) -> Headers:
     private = "private, no-cache" + (", no-store" if "no-store" in _directives(cache_control) else "")
     kept: Headers = []
     for name, value in headers:
-        match name.lower():
-            case "cache-control":
-                if private:
-                    kept.append((name, private))
-                    private = ""
-            case lower if lower in _OF_THE_OLD_BODY or _OF_CACHES.fullmatch(lower):
-                pass
-            case _:
-                kept.append((name, value))
+        if name.lower() == "cache-control":
+            if private:
+                kept.append((name, private))
+                private = ""
+        elif not _is_of_another_page(name):
+            kept.append((name, value))
     if private:
         kept.append(("Cache-Control", private))
     return _varying_with_cookie(kept)
+
+
+@lru_cache(256)  # sites send the same ones
+def _is_of_another_page(name: str) -> bool:
+    lower = name.lower()
+    return lower in _OF_THE_OLD_BODY or bool(_OF_CACHES.fullmatch(lower))
 
 
 def _directives(cache_control: str) -> Iterator[str]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import translate
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -82,6 +83,7 @@ def says_https(forwarded_proto: str) -> bool:
     return forwarded_proto.partition(",")[0].strip().lower() == "https"
 
 
+@lru_cache(256)  # browsers send a few
 def narrowed(accept_encoding: str, understood: tuple[str, ...]) -> str:
     """``Accept-Encoding`` (RFC 9110 §12.5.3) with what is understood of it.
 

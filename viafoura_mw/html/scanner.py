@@ -74,8 +74,10 @@ def find(page: bytes) -> tuple[int, int] | None:
     if mention < 0 and not may_be_spelled(page, 0):
         return None
     tokenizer, read = Tokenizer(), 0
-    while mention >= 0 and not tokenizer.finished:
+    while mention >= 0:
         read = tokenizer.run(page, read, mention)
+        if tokenizer.finished:
+            break
         mention = _mention(page, mention + 1)
     if not tokenizer.finished and may_be_spelled(page, read):
         tokenizer.run(page, read, len(page))

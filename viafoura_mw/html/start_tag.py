@@ -6,9 +6,13 @@ its ``>``, so that nothing has to be resumed.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 PLATFORM: Final = b"viafoura-platform"
+_UID: Final = b"data-uid"
+_SID: Final = b"data-sid"
+_REMEMBERED: Final = 32  # tags that were looked at, per process: the pages of a site have the same one, or few
 
 # A name may begin with "=" (unexpected-equals-sign-before-attribute-name) and hold quotes; a value without quotes may
 # hold a solidus. The repeats are possessive: nothing is ever tried twice.
@@ -75,7 +79,12 @@ def may_be_platform(tag: bytes) -> bool:
 
 def is_platform(tag: bytes) -> bool:
     """Whether the id of a script's start tag is exactly the platform's."""
-    return may_be_platform(tag) and value_of(tag, b"id") == PLATFORM
+    return may_be_platform(tag) and _has_platform_id(tag)
+
+
+@lru_cache(_REMEMBERED)
+def _has_platform_id(tag: bytes) -> bool:
+    return value_of(tag, b"id") == PLATFORM
 
 
 def with_session(tag: bytes, user_id: str, session: str) -> bytes:
@@ -84,21 +93,29 @@ def with_session(tag: bytes, user_id: str, session: str) -> bytes:
     A value is replaced where it stands, in the first attribute of that name, which is the one that counts. What is not
     there is added right behind the id, whose value is never empty, so that nothing can run together with it.
     """
-    wanted = {b"data-uid": _quoted(user_id), b"data-sid": _quoted(session)}
-    edits: list[tuple[int, int, bytes]] = []
+    values = {_UID: _quoted(user_id), _SID: _quoted(session), b"": b""}
+    return b"".join([literal + values[name] for literal, name in _with_places(tag)])
+
+
+@lru_cache(_REMEMBERED)
+def _with_places(tag: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """The platform's start tag in pieces: bytes that stay, and the attribute whose value follows them, if any."""
+    places: list[tuple[int, int, bytes, bytes]] = []
+    absent = [_UID, _SID]
     behind_id = 0
     for each in attributes(tag):
         start, end = each.slot
         if each.name == b"id" and not behind_id:
             behind_id = end
-        elif each.name in wanted:
-            value = wanted.pop(each.name)
-            edits.append((start, end, value if each.has_value else b"=" + value))
-    added = b"".join(b" " + name + b"=" + value for name, value in wanted.items())
-    edits.append((behind_id, behind_id, added))
-    for start, end, spelling in sorted(edits, reverse=True):
-        tag = tag[:start] + spelling + tag[end:]
-    return tag
+        elif each.name in absent:
+            absent.remove(each.name)
+            places.append((start, end, b"" if each.has_value else b"=", each.name))
+    places += [(behind_id, behind_id, b" " + name + b"=", name) for name in absent]
+    pieces, at = [], 0
+    for start, end, spelling, name in sorted(places, key=lambda place: place[0]):
+        pieces.append((tag[at:start] + spelling, name))
+        at = end
+    return (*pieces, (tag[at:], b""))
 
 
 def _quoted(value: str) -> bytes:
