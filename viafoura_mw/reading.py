@@ -78,7 +78,10 @@ class UserReader:
 
     def may_be_set(self, root: Root) -> bool:
         """Whether a user may be found in the request by now; certain only when it says no. Loads nothing."""
-        return any(_may_lead_somewhere(source, root(source.kind)) for source in self._early)
+        for source in self._early:  # noqa: SIM110 - any()'s generator would cost every visitor's every request
+            if _may_lead_somewhere(source, root(source.kind)):
+                return True
+        return False
 
     def may_find(self, root: Root) -> bool:
         """Whether :meth:`read` may find a user; certain only when it says no. Loads nothing."""

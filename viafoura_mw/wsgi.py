@@ -175,10 +175,11 @@ class _Response:
 
     def _restore(self) -> None:
         self._environ.pop(INSIDE, None)  # a layer outside may try again with the same environ
-        for name, value in (self._withheld or {}).items():
-            if name == _ACCEPT_ENCODING or name not in self._environ:
-                self._environ[name] = value
-        self._withheld = None
+        if self._withheld:
+            for name, value in self._withheld.items():
+                if name == _ACCEPT_ENCODING or name not in self._environ:
+                    self._environ[name] = value
+            self._withheld = None
 
     # What the application calls.
 

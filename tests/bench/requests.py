@@ -1,24 +1,36 @@
 """What a request costs: in process, and behind real servers, always side by side in one run.
 
-``python -m tests.bench requests`` prints, for WSGI and ASGI, the microseconds that the middleware adds to a request
-over an empty pass-through middleware, and then requests per second and latencies of gunicorn with Flask and of uvicorn
-with Starlette: bare, with the empty middleware, with ours, and with Starlette's own GZipMiddleware.
+``python -m tests.bench requests [--svg FILE] [--quick]`` prints, for WSGI and ASGI, the microseconds that the
+middleware adds to a request over an empty pass-through middleware; then requests per second and latencies of gunicorn
+with Flask and of uvicorn with Starlette: bare, with the empty middleware, with ours, with New Relic's middleware that
+inserts its browser agent, and with Starlette's own GZipMiddleware; then what a reader's first page costs.
+
+Most pages are made beforehand and only sent, which no site does: they show what the middleware costs, and nothing
+hides it. Of the last page every byte is rendered by a template for each request, with nothing read from a database.
+
+New Relic's is that of its agent, around a transaction that records nothing. It looks for ``<body>``, writes one string
+there, and looks no further, for every visitor alike.
 """
 
+import argparse
 import asyncio
+import importlib.util
 import multiprocessing
 import re
 import socket
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
+from tests.bench.plot import bars
 from tests.doors import environ_of, scope_of
 from viafoura_mw import Settings, asgi, wsgi
 from viafoura_mw.cookie import SessionCookie
+from viafoura_mw.testing import SimulatedViafoura
 from viafoura_mw.user import User
 from viafoura_mw.viafoura import Session
 
@@ -36,24 +48,48 @@ def page(place: float | None) -> bytes:
     return b"<!doctype html><title>News</title><body>" + b"".join(stories)
 
 
+HTML = "text/html; charset=utf-8"
+TEMPLATE = """<!doctype html><title>News</title><body><header>Good morning, {{ reader }}</header>
+{% for story in stories %}<article class="card card--{{ loop.index }}"><a href="/news/{{ story.number }}">
+<h3>{{ story.title }}</h3></a><p class="story">{{ story.text }}
+<b>{{ story.author }}</b>, {{ story.hours }} h</p></article>
+{% endfor %}<script id="viafoura-platform" src="https://cdn.viafoura.net/entry/index.js" async></script></body>"""
+
+
 @dataclass(frozen=True)
 class Case:
-    """One kind of request: what is answered, and whether the user is signed in."""
+    """One kind of request: what is answered, and whether the user is signed in. Without ``body`` it is rendered."""
 
     name: str
-    body: bytes
+    body: bytes | None
     content_type: str
     signed_in: bool
 
 
 CASES = (
     Case("JSON, anonymous", b"{}", "application/json", signed_in=False),
-    Case("page, anonymous", page(0.05), "text/html; charset=utf-8", signed_in=False),
+    Case("page, anonymous", page(0.05), HTML, signed_in=False),
     Case("JSON, signed in", b"{}", "application/json", signed_in=True),
-    Case("page, signed in, tag at 5 %", page(0.05), "text/html; charset=utf-8", signed_in=True),
-    Case("page, signed in, tag at 95 %", page(0.95), "text/html; charset=utf-8", signed_in=True),
-    Case("page, signed in, no tag", page(None), "text/html; charset=utf-8", signed_in=True),
+    Case("page, signed in, tag at 5 %", page(0.05), HTML, signed_in=True),
+    Case("page, signed in, tag at 95 %", page(0.95), HTML, signed_in=True),
+    Case("page, signed in, no tag", page(None), HTML, signed_in=True),
 )
+RENDERED = Case("rendered page, signed in, tag at the end", None, HTML, signed_in=True)
+
+
+def body_of(case: Case) -> Callable[[], bytes]:
+    """What makes the body of a response: the same each time, or rendered each time."""
+    if (body := case.body) is not None:
+        return lambda: body
+    from jinja2 import Environment
+
+    template = Environment(autoescape=True).from_string(TEMPLATE)
+    text = "It's a day like any other & so on. " * 7
+    stories = [
+        {"number": n, "title": f"Story number {n} & more", "text": text, "author": "Ann Lee", "hours": n % 24}
+        for n in range(110)
+    ]
+    return lambda: template.render(stories=stories, reader="ann").encode()
 
 
 def cookie() -> str:
@@ -64,32 +100,34 @@ def cookie() -> str:
 
 def request_headers(case: Case) -> dict[str, str]:
     """What a browser sends."""
-    headers = {"Host": "news.example", "Accept": "text/html,*/*;q=0.8", "Accept-Encoding": "gzip", "User-Agent": "x"}
+    headers = {"Host": "127.0.0.1", "Accept": "text/html,*/*;q=0.8", "Accept-Encoding": "gzip", "User-Agent": "x"}
     return {**headers, "Cookie": cookie()} if case.signed_in else headers
 
 
 def wsgi_app(case: Case) -> Any:
     """An application that answers ``case``."""
-    headers = [("Content-Type", case.content_type), ("Content-Length", str(len(case.body)))]
+    body = body_of(case)()
+    headers = [("Content-Type", case.content_type), ("Content-Length", str(len(body)))]
 
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if case.signed_in:
             environ["REMOTE_USER"] = "ann"
         start_response("200 OK", list(headers))
-        return [case.body]
+        return [body]
 
     return application
 
 
 def asgi_app(case: Case) -> Any:
     """An application that answers ``case``."""
-    headers = [(b"content-type", case.content_type.encode()), (b"content-length", str(len(case.body)).encode())]
+    body = body_of(case)()
+    headers = [(b"content-type", case.content_type.encode()), (b"content-length", str(len(body)).encode())]
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         if case.signed_in:
             scope["user"] = "ann"
         await send({"type": "http.response.start", "status": 200, "headers": list(headers)})
-        await send({"type": "http.response.body", "body": case.body})
+        await send({"type": "http.response.body", "body": body})
 
     return application
 
@@ -183,8 +221,8 @@ def flask_app(case: Case) -> Any:
     """A Flask site with one page."""
     from flask import Flask, Response
 
-    app = Flask(__name__)
-    app.add_url_rule("/", view_func=lambda: Response(case.body, content_type=case.content_type))
+    app, body = Flask(__name__), body_of(case)
+    app.add_url_rule("/", view_func=lambda: Response(body(), content_type=case.content_type))
     if not case.signed_in:
         return app
 
@@ -201,10 +239,12 @@ def starlette_app(case: Case) -> Any:
     from starlette.responses import Response
     from starlette.routing import Route
 
+    body = body_of(case)
+
     async def view(request: Any) -> Response:
         if case.signed_in:
             request.scope["user"] = "ann"
-        return Response(case.body, headers={"Content-Type": case.content_type})
+        return Response(body(), headers={"Content-Type": case.content_type})
 
     return Starlette(routes=[Route("/", view)])
 
@@ -215,6 +255,10 @@ def _wsgi_variant(variant: str, app: Any) -> Any:
             return app
         case "empty":
             return EmptyWSGI(app)
+        case "New Relic":
+            from newrelic.api.wsgi_application import _WSGIApplicationMiddleware as Inserter
+
+            return lambda environ, start_response: Inserter(app, environ, start_response, transaction())
     return wsgi.ViafouraMiddleware(app, Settings(site_id="site", api_key="key", user="remote-user"))
 
 
@@ -228,7 +272,34 @@ def _asgi_variant(variant: str, app: Any) -> Any:
             from starlette.middleware.gzip import GZipMiddleware
 
             return GZipMiddleware(app)
+        case "New Relic":
+            from newrelic.api.asgi_application import ASGIBrowserMiddleware as Inserter
+
+            async def inserting(scope: Any, receive: Any, send: Any) -> None:
+                await Inserter(app, transaction())(scope, receive, send)
+
+            return inserting
     return asgi.ViafouraMiddleware(app, Settings(site_id="site", api_key="key", user="scope"))
+
+
+def transaction() -> Any:
+    """What New Relic's middleware asks of its agent: whether to insert, and what."""
+    return SimpleNamespace(
+        enabled=True,
+        autorum_disabled=False,
+        rum_header_generated=False,
+        settings=SimpleNamespace(
+            debug=SimpleNamespace(log_autorum_middleware=False),
+            browser_monitoring=SimpleNamespace(content_type=["text/html"]),
+        ),
+        browser_timing_header=lambda *_: "<script>window.agent={}</script>",
+    )
+
+
+def variants_of(door: str) -> tuple[str, ...]:
+    """What is compared; New Relic's only where its package is installed."""
+    others = ("New Relic",) if importlib.util.find_spec("newrelic") else ()
+    return ("bare", "empty", "ours", *others, *(("GZip",) if door == "asgi" else ()))
 
 
 def _serve(door: str, variant: str, case: Case, port: int) -> None:
@@ -266,8 +337,8 @@ class Browser:
                     raise
                 time.sleep(0.05)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        headers = {**request_headers(case), "Accept-Encoding": "identity"}
-        lines = ["GET / HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+        fields = (f"{name}: {value}" for name, value in request_headers(case).items())
+        lines = ["GET / HTTP/1.1", *fields, "", ""]
         self.request = "\r\n".join(lines).encode()
         self.times: list[float] = []
 
@@ -296,17 +367,47 @@ class Browser:
         return received
 
 
-def behind_servers(rounds: int = 8, requests: int = 150) -> list[tuple[str, str, str, float, float, float]]:
-    """For each server, case and variant: requests per second, median and 99th percentile in milliseconds."""
-    rows = []
+@dataclass(frozen=True)
+class Measured:
+    """What one variant of one server took for one kind of request; times in milliseconds."""
+
+    server: str
+    case: str
+    variant: str
+    rate: float
+    median: float
+    last: float  # the 99th percentile
+    bare: float  # the median of the bare site
+
+
+def behind_servers(rounds: int = 10, requests: int = 150) -> Iterable[Measured]:
+    """Every server, kind of request and variant."""
     for door, server in (("wsgi", "gunicorn + Flask"), ("asgi", "uvicorn + Starlette")):
-        for case in CASES:
-            variants = ("bare", "empty", "ours", "GZip") if door == "asgi" else ("bare", "empty", "ours")
-            for variant, times in _measured(door, case, variants, rounds, requests).items():
-                ordered = sorted(times)
-                median, last = statistics.median(ordered), ordered[int(len(ordered) * 0.99)]
-                rows.append((server, case.name, variant, 1 / statistics.mean(ordered), median * 1e3, last * 1e3))
-    return rows
+        for case in (*CASES, RENDERED):
+            times = _measured(door, case, variants_of(door), rounds, requests)
+            bare = statistics.median(times["bare"])
+            for variant, taken in times.items():
+                ordered = sorted(taken)
+                last = ordered[int(len(ordered) * 0.99)]
+                rate = 1 / statistics.mean(ordered)
+                median = statistics.median(ordered)
+                yield Measured(server, case.name, variant, rate, median * 1e3, last * 1e3, bare * 1e3)
+
+
+def first_page() -> str:
+    """What Viafoura is asked for a reader's first page and for the next one."""
+    case = CASES[4]
+    asked = []
+    with SimulatedViafoura() as viafoura:
+        app = wsgi.ViafouraMiddleware(wsgi_app(case), Settings.from_env(viafoura.environ()))
+        environ = environ_of(headers=request_headers(CASES[1]))
+        for _ in range(2):
+            before, heads = len(viafoura.calls), []
+            b"".join(app(dict(environ), lambda status, headers, *_, heads=heads: heads.append(headers)))  # type: ignore[misc]
+            asked.append(", ".join(call.kind for call in viafoura.calls[before:]) or "nothing")
+            cookies = [value.partition(";")[0] for name, value in heads[0] if name == "Set-Cookie"]
+            environ["HTTP_COOKIE"] = "; ".join(cookies)
+    return f"asked of Viafoura for a reader's first page: {asked[0]}; for the next: {asked[1]}"
 
 
 def _measured(door: str, case: Case, variants: tuple[str, ...], rounds: int, requests: int) -> dict[str, list[float]]:
@@ -341,16 +442,24 @@ def _free_port() -> int:
 
 
 def main(arguments: list[str]) -> None:
-    """Print both tables."""
-    write = sys.stdout.write
-    write("| door | request | empty middleware, µs | ours, µs | added, µs |\n|---|---|---|---|---|\n")
+    """Print the tables, and draw the second when asked to."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench requests", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--svg", help="a file for the plot of what a request costs behind real servers")
+    parser.add_argument("--quick", action="store_true", help="in process only")
+    options = parser.parse_args(arguments)
+    say = partial(print, flush=True)
+    say("| door | request | empty middleware, µs | ours, µs | added, µs |\n|---|---|---|---|---|")
     for door, name, empty, ours in in_process():
-        write(f"| {door} | {name} | {empty:.1f} | {ours:.1f} | {ours - empty:.1f} |\n")
-    if "--quick" in arguments:
+        say(f"| {door} | {name} | {empty:.1f} | {ours:.1f} | {ours - empty:.1f} |")
+    if options.quick:
         return
-    write("\n| server | request | variant | requests/s | against bare | p50, ms | p99, ms |\n")
-    write("|---|---|---|---|---|---|---|\n")
-    bare = 0.0
-    for server, name, variant, rate, median, last in behind_servers():
-        bare = median if variant == "bare" else bare
-        write(f"| {server} | {name} | {variant} | {rate:.0f} | {median / bare:.3f} | {median:.2f} | {last:.2f} |\n")
+    say("\n| server | request | variant | requests/s | p50, ms | p99, ms | p50 against bare |")
+    say("|---|---|---|---|---|---|---|")
+    drawn: dict[str, dict[str, float]] = {}
+    for row in behind_servers():
+        figures = f"{row.rate:.0f} | {row.median:.2f} | {row.last:.2f} | {row.median / row.bare:.3f}"
+        say(f"| {row.server} | {row.case} | {row.variant} | {figures} |")
+        drawn.setdefault(f"{row.server}: {row.case}", {})[row.variant] = row.median
+    say(f"\n{first_page()}")
+    if options.svg:
+        bars(options.svg, "A request's median time, against the bare site's", drawn, "bare", logarithmic=False)
