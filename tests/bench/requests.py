@@ -74,7 +74,7 @@ CASES = (
     Case("page, signed in, tag at 95 %", page(0.95), HTML, signed_in=True),
     Case("page, signed in, no tag", page(None), HTML, signed_in=True),
 )
-RENDERED = Case("rendered page, signed in, tag at the end", None, HTML, signed_in=True)
+RENDERED = Case("page rendered, signed in", None, HTML, signed_in=True)
 
 
 def body_of(case: Case) -> Callable[[], bytes]:
