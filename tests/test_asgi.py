@@ -190,6 +190,23 @@ async def test_takes_a_body_that_is_a_bytearray_or_left_out(settings: Settings) 
     assert b"data-sid=" in joined(await call(ViafouraMiddleware(app, settings), scope_of()))
 
 
+async def test_serialises_what_two_tasks_send(settings: Settings) -> None:
+    """What one sends while the other's page waits for its session comes after that page."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        scope["user"] = "ann"
+        await send(START)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(send, body(PAGE))
+            await anyio.lowlevel.checkpoint()
+            tasks.start_soon(send, {"type": "http.response.trailers"})
+
+    received = await call(ViafouraMiddleware(application, settings), scope_of())
+
+    assert [message["type"].rpartition(".")[2] for message in received] == ["start", "body", "trailers"]
+    assert b"data-sid=" in joined(received)
+
+
 class TestExceptions:
     """The application's own exceptions pass through unchanged."""
 

@@ -103,7 +103,10 @@ class TestGuard:
         assert exchange.settled
         assert exchange.headers is headers
 
-    @pytest.mark.parametrize("content_type", ["text/html", "Text/HTML; charset=UTF-8", 'text/html;charset="latin1"'])
+    @pytest.mark.parametrize(
+        "content_type",
+        ["text/html", "Text/HTML; charset=UTF-8", 'text/html;charset="latin1"', "text/html; level=1; charset=utf-8"],
+    )
     def test_looks_at_html_in_any_spelling(self, content_type: str) -> None:
         """The media type is compared without regard to case and parameters."""
         assert exchange_of(user=ANN, headers=[("content-type", content_type)]).state is State.HOLDING
@@ -496,6 +499,19 @@ class TestCompressed:
         exchange.feed(broken, last=True)
         assert exchange.take() == [broken]
         assert exchange.headers == [*self.GZIP]
+
+    def test_passes_as_it_came_when_it_turns_out_to_be_corrupt_after_a_login(self) -> None:
+        """The login was made for nothing: no cookie is set by a page that does not carry its session."""
+        broken = gzip.compress(PAGE, 0)[:-8] + b"x" * 8
+        exchange = exchange_of(user=ANN, cookie=sealed(User("bob", "Bob")), headers=[*self.GZIP])
+        exchange.feed(broken, last=True)
+        assert exchange.need is Need.SESSION
+
+        exchange.session_is(SESSION)
+
+        assert exchange.take() == [broken]
+        assert exchange.headers == [*self.GZIP]
+        assert exchange.ended_session is None
 
 
 class TestDebugHeader:

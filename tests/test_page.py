@@ -36,6 +36,7 @@ class TestStreamThatBreaks:
         assert broken[-1] == b"\xff" * 40
         assert after == [b"more"]
         assert page.ended() == []
+        assert page.broken_off() == []
 
     def test_stays_without_its_end_when_it_is_truncated(self) -> None:
         """What was held back of half a tag is passed on, and no end is made up."""

@@ -269,6 +269,37 @@ def test_puts_back_what_it_withheld_once_the_head_has_come(settings: Settings) -
     assert {key: environ[key] for key in before} == before
 
 
+def test_leaves_what_the_application_put_in_the_place_of_what_was_withheld(settings: Settings) -> None:
+    """A header that an inner layer has set stays, when the client's own would be put back."""
+    environ = environ_of(headers={**BROWSER, "Authorization": "Basic x", "If-None-Match": '"1"'})
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        environ["HTTP_IF_NONE_MATCH"] = '"own"'
+        start_response("200 OK", [HTML])
+        return [PAGE]
+
+    Server().serve(ViafouraMiddleware(application, settings), environ)
+
+    assert environ["HTTP_IF_NONE_MATCH"] == '"own"'
+
+
+def test_believes_no_header_on_a_server_that_lets_another_spelling_replace_it(
+    viafoura: SimulatedViafoura, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not even of a proxy that knows the secret; nobody is signed in, and the log says why."""
+    secret = {"VIAFOURA_USER_ID": "header:X-User", "VIAFOURA_USER": "off", "VIAFOURA_PROXY_SECRET": "a-long-secret"}
+    settings = Settings.from_env({**viafoura.environ(), **secret})
+    environ = environ_of(headers={**BROWSER, "X-User": "ann", "X-Viafoura-Proxy-Secret": "a-long-secret"})
+    environ["SERVER_SOFTWARE"] = "Cheroot/11"
+
+    page = Server().serve(ViafouraMiddleware(signed_in([PAGE]), settings), environ)
+
+    assert page == PAGE
+    assert not viafoura.calls
+    assert "HTTP_X_VIAFOURA_PROXY_SECRET" not in environ
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
 def test_serves_an_application_that_is_wrapped_twice_once(settings: Settings, viafoura: SimulatedViafoura) -> None:
     """The inner one of two sees the key of the outer one, and stands aside."""
     app = ViafouraMiddleware(ViafouraMiddleware(signed_in([PAGE]), settings), settings)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 _COLOURS: Final = ("#c0392b", "#e67e22", "#2c3e50", "#2980b9", "#16a085", "#8e44ad", "#7f8c8d", "#95a5a6")
-_LABEL: Final = 320
+_LABEL: Final = 340
 _WIDTH: Final = 520
 _BAR: Final = 9
 
