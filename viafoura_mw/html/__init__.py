@@ -8,11 +8,11 @@ Tokens alone do not tell everything: what some tags do depends on every element 
 parser. In these cases nothing is matched from there on, so that a page is left as it was rather than changed in a wrong
 place. All of them are rare in real pages, and most are errors:
 
-- after ``<frameset>``, and after ``<plaintext>``, behind which there is only text;
+- after ``<plaintext>``, behind which there is only text, and after ``<frameset>`` unless a ``<body>``, ``<select>``,
+  ``<textarea>``, ``<iframe>`` or ``<xmp>`` came before, since which it is ignored;
 - inside of ``<select>``: ``<svg>``, ``<math>``, and elements that hold text but ``<textarea>``, which parsers ignore or
   do not, by the standard that they follow (before or since 2025);
-- ``<col>`` right inside of ``<template>``;
-- in svg and math: an end tag that is not open there (it may close an element outside of it);
+- in svg and math: an end tag of what is not open there but may be outside, which it then closes, svg and all;
 - in HTML inside of svg and math (``<foreignObject>``, ``<desc>``, ``<mi>``…): tables, forms, ``<select>``, ruby, and
   elements that are closed in another order than they were opened;
 - more than 100 elements deep in svg, math and templates; there, names longer than 64 bytes and a ``<font>`` or

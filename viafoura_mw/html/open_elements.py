@@ -3,7 +3,8 @@
 WHATWG §13.2.6. A browser's tokenizer asks the stack of open elements three things: whether a start tag's element holds
 text (``<style>`` does in HTML and does not in SVG), whether ``<![CDATA[`` opens a section, and whether a ``<script>``
 is an HTML one at all. In plain HTML no stack is needed for the answers, and none is kept: elements are pushed only for
-``template``, ``select``, ``svg``, ``math`` and what stands inside of the last two.
+``template``, ``select``, ``svg``, ``math`` and what stands inside of the last two. Beyond that it is remembered
+whether a ``<frameset>`` could still take the body's place.
 
 Where the answer depends on elements that are not kept, :data:`Next.LOST` is returned and nothing may be matched any
 more: a page left as it was beats a wrong place. The package's docstring lists those cases.
@@ -51,7 +52,11 @@ HTML: Final = "html"
 SVG: Final = "svg"
 MATHML: Final = "math"
 
+# What the first tag in a template is tells the insertion mode of all that follows (WHATWG §13.2.6.4.22).
 TEMPLATE: Final = Element(HTML, b"template")
+TEMPLATE_IN_BODY: Final = Element(HTML, b"template in body")
+TEMPLATE_OF_COLUMNS: Final = Element(HTML, b"template of columns")  # "in column group": all but templates is ignored
+_TEMPLATES: Final = frozenset({TEMPLATE, TEMPLATE_IN_BODY, TEMPLATE_OF_COLUMNS})
 # The standard of 2025 lets select hold any element; before it, most start tags were ignored there, and some ended it.
 SELECT: Final = Element(HTML, b"select")
 SELECT_OR_NOT: Final = Element(HTML, b"select or not")  # older parsers have left it, newer ones are still inside
@@ -60,7 +65,8 @@ _SELECTS: Final = frozenset({SELECT, SELECT_OR_NOT, SELECT_FOR_GOOD})
 
 SCRIPT: Final = b"script"
 TEXT_ELEMENTS: Final = frozenset(b"style title textarea xmp iframe noembed noframes noscript".split())
-ENDS: Final = frozenset(b"frameset plaintext".split())
+FRAMESET: Final = b"frameset"
+PLAINTEXT: Final = b"plaintext"
 
 _BREAKOUT: Final = frozenset(
     b"b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 head hr i img li listing menu meta "
@@ -73,7 +79,14 @@ _SCOPES: Final = frozenset(b"applet marquee object".split())
 _VOID: Final = frozenset(
     b"area base basefont bgsound br embed hr image img input keygen link meta param source track wbr".split()
 )
-_IGNORED: Final = frozenset(b"body frame head html".split())
+_IGNORED: Final = frozenset(b"body frame frameset head html".split())
+# What in HTML is never open while a tag is read: its end tag closes nothing, whatever stands around it.
+_NEVER_OPEN: Final = (TEXT_ELEMENTS | _VOID | _IGNORED | {SCRIPT, b"svg", b"math"}) - {b"br"}
+# "Any other start tag" makes a template's contents a body's, or a table's; these do not.
+_NEUTRAL_IN_TEMPLATE: Final = frozenset(b"base basefont bgsound link meta noframes script style template title".split())
+# They begin a body, and set the "frameset-ok" flag to "not ok": a frameset that follows is ignored (WHATWG
+# §13.2.6.4.7). In a template they set the flag as well, but where no body has begun yet nobody asks for it.
+_KEEP_BODY: Final = frozenset(b"body iframe select textarea xmp".split())
 _FORMATTING: Final = frozenset(b"a b big code em font i nobr s small strike strong tt u".split())
 _HEADINGS: Final = frozenset(b"h1 h2 h3 h4 h5 h6".split())
 _BLOCKS: Final = frozenset(
@@ -96,6 +109,7 @@ class OpenElements:
     def __init__(self) -> None:
         self._stack: list[Element] = []
         self._templates = 0
+        self._keeps_body = False  # no frameset can take the body's place any more
 
     @property
     def plain(self) -> bool:
@@ -134,11 +148,15 @@ class OpenElements:
             if name not in _BREAKOUT and not (name == b"font" and _breaks_out(tag)):
                 return Next.DATA if self_closing else self._push_foreign(self._stack[-1].namespace, name, tag)
             self._leave_foreign()
-        if name in ENDS:
-            return Next.LOST
         if name == b"template":
             return self._push(TEMPLATE)
-        if not self._stack or self._stack[-1] is TEMPLATE:
+        if self._stack and self._stack[-1] is TEMPLATE:
+            self._stack[-1] = _template_that_begins_with(name)
+        if self._stack and self._stack[-1] is TEMPLATE_OF_COLUMNS:
+            return Next.DATA
+        if name == PLAINTEXT or (name == FRAMESET and not self._keeps_body):
+            return Next.LOST
+        if not self._stack or self._stack[-1] in _TEMPLATES:
             return self._start_plain(name, self_closing)
         if self._stack[-1] in _SELECTS:
             return self._start_in_select(name)
@@ -152,7 +170,7 @@ class OpenElements:
             return self._end_in_foreign(name)
         if name == b"template":
             return self._end_template()
-        if not self._stack or self._stack[-1] is TEMPLATE:
+        if not self._stack or self._stack[-1] in _TEMPLATES:
             return Next.DATA
         if self._stack[-1] in _SELECTS:
             if name == b"select" and self._stack[-1] is not SELECT_FOR_GOOD:
@@ -177,16 +195,15 @@ class OpenElements:
             self._stack.pop()
 
     def _start_plain(self, name: bytes, self_closing: bool) -> Next:
+        if name in _KEEP_BODY and not self._stack:
+            self._keeps_body = True
         if name == SCRIPT:
             return Next.SCRIPT
         if name in TEXT_ELEMENTS:
             return Next.TEXT
         if name in (b"svg", b"math"):
             return Next.DATA if self_closing else self._push(Element(name.decode(), name))
-        if name == b"select":
-            return self._push(SELECT)
-        # A <col> right inside of a template makes the parser ignore <style> and its like: "in column group".
-        return Next.LOST if name == b"col" and self._stack else Next.DATA
+        return self._push(SELECT) if name == b"select" else Next.DATA
 
     def _start_in_select(self, name: bytes) -> Next:
         if name == SCRIPT:
@@ -247,7 +264,7 @@ class OpenElements:
 
     def _end_template(self) -> Next:
         if self._templates:
-            while self._stack.pop() is not TEMPLATE:
+            while self._stack.pop() not in _TEMPLATES:
                 pass
             self._templates -= 1
         return Next.DATA
@@ -268,7 +285,7 @@ class OpenElements:
         if name == b"template":
             return self._end_template()
         # The rules of HTML look for an element outside; an integration point on the way hides it, but from a table's.
-        return Next.DATA if stopped and name not in _TABLE else Next.LOST
+        return Next.DATA if name in _NEVER_OPEN or (stopped and name not in _TABLE) else Next.LOST
 
     def _end_in_point(self, name: bytes) -> Next:
         if self._stack[-1].name == name:
@@ -285,6 +302,12 @@ class OpenElements:
                 return Next.LOST
             del self._stack[-len(above) - 1 :]
         return Next.DATA
+
+
+def _template_that_begins_with(name: bytes) -> Element:
+    if name == b"col":
+        return TEMPLATE_OF_COLUMNS
+    return TEMPLATE if name in _NEUTRAL_IN_TEMPLATE else TEMPLATE_IN_BODY
 
 
 def needs_spelling(name: bytes) -> bool:

@@ -51,7 +51,7 @@ SCRIPT_TO_BE: Final = _compile(r"<(?:[sS](?:[cC](?:[rR](?:[iI](?:[pP](?:[tT])?)?
 
 _TEXT_NAMES: Final = sorted(name.decode() for name in TEXT_ELEMENTS)
 # What changes the tokenizer's state in plain HTML; every other tag only has an end to be found.
-_STARTS: Final = ["script", *_TEXT_NAMES, "template", "select", "svg", "math", "plaintext", "frameset"]
+_STARTS: Final = ["script", *_TEXT_NAMES, "template", "select", "svg", "math", "plaintext", "frameset", "body"]
 _ORDINARY: Final = rf"/?+[a-zA-Z][^{_WS}/>]*+{_ATTRIBUTES}/?+>"
 # Plain HTML that changes nothing, tag by tag: whole tags of no consequence, and the text between.
 BORING: Final = _compile(rf"(?:[^<]*+<(?:(?!{_one_of(_STARTS)}[{_WS}/>]){_ORDINARY}|(?=[^a-zA-Z!?/])))*+[^<]*+")
