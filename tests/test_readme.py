@@ -2,10 +2,12 @@
 
 import configparser
 import dataclasses
+import importlib.util
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -125,6 +127,26 @@ def test_shows_commands_that_exist(tmp_path: Path) -> None:
             [sys.executable, "-m", "viafoura_mw", command, "--help"], capture_output=True, check=False
         )
         assert done.returncode == 0, command
+
+
+def test_names_commands_pictures_and_extras_that_exist() -> None:
+    """Each module that is to be run, each picture that is shown, each extra that is to be installed is there."""
+    modules = re.findall(r"python -m (tests[\w.]*)", README)
+    pictures = re.findall(r"\.pictures/[\w.-]+", README)
+    extras = {extra for found in re.findall(r"\[((?:br|zstd|demo|test)[\w,]*)\]", README) for extra in found.split(",")}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+    assert modules
+    assert all(importlib.util.find_spec(module) for module in modules)
+    assert {f".pictures/{path.name}" for path in (ROOT / ".pictures").iterdir()} == set(pictures)
+    assert extras
+    assert extras <= project["optional-dependencies"].keys()
+
+
+def test_names_each_benchmark() -> None:
+    """What the section about speed names is what can be run."""
+    benchmarks = {path.stem for path in (ROOT / "tests/bench").glob("*.py")} - {"__init__", "__main__", "pages", "plot"}
+    assert all(f"`{name}`" in README.partition("<!-- speed -->")[2] for name in benchmarks)
 
 
 def test_gives_ci_the_line_that_passes_the_tests() -> None:
