@@ -153,6 +153,43 @@ def test_reads_an_answer_in_any_framing(transport: Transport, octets: bytes) -> 
         assert post(transport, peer).body == b"{}"
 
 
+def answer_of(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+@pytest.mark.parametrize("interim", [b"100 Continue", b"102 Processing", b"103 Early Hints", b"199 Odd"])
+def test_never_takes_one_call_s_answer_for_another_s(transport: Transport, interim: bytes) -> None:
+    """An interim answer is none: what follows it on the connection is the same call's, one user's session."""
+
+    def conversation(peer: Peer) -> None:
+        for user in (b"ann", b"bob"):
+            peer.hear()
+            peer.say(b"HTTP/1.1 %b\r\nLink: </x>; rel=preload\r\n\r\n" % interim)
+            peer.say(answer_of(user))
+
+    with Peer(conversation) as peer:
+        answers = [post(transport, peer) for _ in range(2)]
+
+    assert [(answer.status, answer.body) for answer in answers] == [(200, b"ann"), (200, b"bob")]
+
+
+@pytest.mark.parametrize("bodiless", [b"101 Switching Protocols", b"204 No Content", b"304 Not Modified"])
+def test_keeps_no_connection_on_which_another_answer_may_follow(transport: Transport, bodiless: bytes) -> None:
+    """A peer that answers with what has no body, and then with a body, does not answer the next call with it."""
+
+    def late(peer: Peer) -> None:
+        peer.hear()
+        peer.say(b"HTTP/1.1 %b\r\n\r\n" % bodiless)
+        peer.connection.recv(1)  # until the other side has closed, or asks again
+        peer.say(answer_of(b"ann"))
+
+    with Peer(late, once(answer_of(b"bob"))) as peer:
+        answers = [post(transport, peer) for _ in range(2)]
+
+    assert answers[1].body == b"bob"
+    assert peer.connections == 2
+
+
 def test_reads_no_more_than_it_must(transport: Transport) -> None:
     """An answer of 64 KiB is read; one byte more is none."""
     full, more = b"x" * MAX_ANSWER, b"x" * (MAX_ANSWER + 1)

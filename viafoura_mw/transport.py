@@ -8,6 +8,7 @@ Importing ``requests`` imports ``ssl``, which gevent must be able to patch first
 """
 
 import contextlib
+import http
 import http.client
 import io
 import socket
@@ -30,6 +31,8 @@ from viafoura_mw.errors import ViafouraUnavailable
 
 MAX_ANSWER: Final = 65_536  # bytes; Viafoura's answers are of a hundred or so
 KEPT_CONNECTIONS: Final = 16  # idle ones per host: more than there are threads that call
+
+_WITHOUT_BODY: Final = (101, 204, 304)  # no answers of Viafoura's; a peer that gives them may send a body all the same
 
 _HEADERS: Final = {
     "Accept": "application/json",
@@ -188,8 +191,17 @@ class _BoundedResponse(http.client.HTTPResponse):
         super().__init__(_BoundedFile(sock), debuglevel, method, url)  # type: ignore[arg-type]
 
     def begin(self) -> None:
-        """Read the head, and forget what could not be parsed of it: urllib3 would log that, whatever it holds."""
+        """Read the final answer's head, and forget what could not be parsed of it: urllib3 would log whatever it holds.
+
+        ``http.client`` takes an interim answer (RFC 9110 §15.2) for the final one. The connection would be kept, and
+        the answer that follows, one user's session, be read by the next user's login.
+        """
         super().begin()
+        while 100 <= self.status < 200 and self.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
+            self.headers = self.msg = None  # type: ignore[assignment]  # as before the first: to be read anew
+            super().begin()
+        if self.status in _WITHOUT_BODY:
+            self.will_close = True  # whatever follows on this connection must be no other call's answer
         if self.msg.defects:
             self.msg.defects = []
             self.msg.set_payload("")
