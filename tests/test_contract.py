@@ -304,6 +304,89 @@ def test_nothing_is_logged_out_by_a_head_that_the_server_does_not_take(
     assert viafoura.count("logout") == 0
 
 
+def test_nothing_is_logged_out_by_a_head_that_another_one_replaces(viafoura: SimulatedViafoura) -> None:
+    """§7: a log-out page whose head the server refuses, and whose error page clears nothing, ends no session."""
+    settings = Settings.from_env({**viafoura.environ(), "VIAFOURA_LOGOUT_PATHS": "/out"})
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        try:
+            start_response("302 Found", [("Location", "/\r\nX: y")])
+        except ValueError:
+            start_response("500 Oops", [("Content-Type", "text/plain")], sys.exc_info())
+        return [b"oops"]
+
+    class Strict(Server):
+        def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            if any("\n" in value for _, value in headers):
+                raise ValueError("a line break in a header")
+            return super().start_response(status, headers, exc_info)
+
+    app, server = wsgi.ViafouraMiddleware(application, settings), Strict()
+    server.serve(app, environ_of(path="/out", headers={**BROWSER, "Cookie": cookie_of(settings)}))
+    app.drain(1)
+
+    assert server.heads == [("500 Oops", [("Content-Type", "text/plain")])]
+    assert viafoura.count("logout") == 0
+
+
+class TestInnerLayers:
+    """What is inside may change the request in place; what the visitor asked for is what counts."""
+
+    @staticmethod
+    def _changing(door: str, settings: Settings, change: dict[str, str], status: int) -> Any:
+        def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            environ.update({{"method": "REQUEST_METHOD", "path": "PATH_INFO"}[key]: change[key] for key in change})
+            environ["REMOTE_USER"] = "ann"
+            start_response(f"{status} Status", [HTML, ("ETag", '"1"')])
+            return [PAGE]
+
+        async def asgi_application(scope: Any, receive: Any, send: Any) -> None:
+            scope.update(change)
+            scope["user"] = "ann"
+            head = [(b"content-type", b"text/html"), (b"etag", b'"1"')]
+            await send({"type": "http.response.start", "status": status, "headers": head})
+            await send(body(PAGE))
+
+        if door == "wsgi":
+            return wsgi.ViafouraMiddleware(application, settings)
+        return asgi.ViafouraMiddleware(asgi_application, settings)
+
+    @staticmethod
+    def _head(app: Any, method: str, path: str, headers: dict[str, str]) -> dict[str, str]:
+        if isinstance(app, wsgi.ViafouraMiddleware):
+            server = Server()
+            server.serve(app, environ_of(method, path, headers))
+            return {name.lower(): value for name, value in server.heads[0][1]}
+        start, *_ = anyio.run(call, app, scope_of(method, path, headers))
+        return {name.decode().lower(): value.decode() for name, value in start["headers"]}
+
+    @pytest.mark.parametrize("door", ["wsgi", "asgi"])
+    def test_that_serve_a_head_by_a_get_make_no_page_of_it(
+        self, settings: Settings, viafoura: SimulatedViafoura, door: str
+    ) -> None:
+        """§5: a response to HEAD is not looked at."""
+        app = self._changing(door, settings, {"method": "GET"}, 200)
+
+        head = self._head(app, "HEAD", "/", BROWSER)
+
+        assert head["etag"] == '"1"'
+        assert not viafoura.calls
+
+    @pytest.mark.parametrize("door", ["wsgi", "asgi"])
+    @pytest.mark.parametrize(("asked", "cleared"), [("/en/out", True), ("/out", False)])
+    def test_that_take_a_prefix_from_the_path_change_no_log_out_page(
+        self, viafoura: SimulatedViafoura, door: str, asked: str, cleared: bool
+    ) -> None:
+        """§3: a glob is for the whole path that the visitor asked for."""
+        settings = Settings.from_env({**viafoura.environ(), "VIAFOURA_LOGOUT_PATHS": "/en/out"})
+        inside = "/out" if cleared else "/en/out"
+        app = self._changing(door, settings, {"path": inside}, 302)
+
+        head = self._head(app, "GET", asked, {"Cookie": cookie_of(settings)})
+
+        assert ("Max-Age=0" in head.get("set-cookie", "")) is cleared
+
+
 @both_doors
 class TestSeveralCookies:
     """§7: a forged cookie, junk, or several of our name count as none: nobody is logged out by them."""

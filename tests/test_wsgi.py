@@ -146,6 +146,64 @@ def test_passes_a_generator_that_starts_at_its_first_chunk_and_is_no_page(settin
     assert server.chunks == [b"one", b"", b"two"]
 
 
+def test_passes_an_empty_first_chunk_of_a_generator_that_is_no_page(settings: Settings) -> None:
+    """Chunk for chunk: an empty one too, once the head has left."""
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        yield b""
+        yield b"two"
+
+    server = Server()
+    server.serve(ViafouraMiddleware(application, settings))
+    assert server.chunks == [b"", b"two"]
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "text/html"])
+def test_takes_headers_that_can_be_read_once(settings: Settings, kind: str) -> None:
+    """Not PEP 3333's list, but servers take it: no header is lost on the way, a cookie or a redirect least of all."""
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", (pair for pair in [("Content-Type", kind), ("Set-Cookie", "sid=1")]))
+        return [b"x"]
+
+    server = Server()
+    server.serve(ViafouraMiddleware(application, settings))
+    assert server.heads == [("200 OK", [("Content-Type", kind), ("Set-Cookie", "sid=1")])]
+
+
+def test_serves_an_iterable_that_cannot_tell_its_length(settings: Settings) -> None:
+    """What raises when it is asked for its length is iterated, as by a server that does not ask."""
+
+    class Page:
+        def __iter__(self) -> Iterator[bytes]:
+            return iter([PAGE[:70], PAGE[70:]])
+
+        def __len__(self) -> int:
+            raise NotImplementedError
+
+    assert b"data-sid=" in Server().serve(ViafouraMiddleware(signed_in(Page()), settings))
+
+
+def test_serves_a_page_that_is_one_string(settings: Settings) -> None:
+    """uWSGI takes one for its only chunk; iterated, it would be numbers."""
+    assert b"data-sid=" in Server().serve(ViafouraMiddleware(signed_in(PAGE), settings))
+
+
+def test_counts_an_empty_remote_user_as_nobody(settings: Settings) -> None:
+    """Front ends set it empty for every visitor, who keeps their 304s."""
+    seen: dict[str, Any] = {}
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        seen.update(environ)
+        start_response("200 OK", [HTML])
+        return [PAGE]
+
+    environ = {**environ_of(headers={**BROWSER, "If-None-Match": '"1"'}), "REMOTE_USER": ""}
+    Server().serve(ViafouraMiddleware(application, settings), environ)
+    assert seen["HTTP_IF_NONE_MATCH"] == '"1"'
+
+
 @pytest.mark.parametrize("chunks", [(PAGE,), (PAGE[:70], PAGE[70:]), (b"<p>",), ()])
 def test_closes_the_iterable_once(settings: Settings, chunks: tuple[bytes, ...]) -> None:
     """The application's iterable is closed, not its iterator, and once."""

@@ -130,6 +130,9 @@ class _Response:
         self._scope = scope
         self._server_send = send
         self._served = reader.expect(scope)
+        # Now: what is inside may serve a HEAD by a GET, or take a prefix from the path.
+        self._method: str = scope["method"]
+        self._is_logout = parts.rules.looks_at_paths and parts.rules.is_logout(self._method, _path(scope))
         self._fields = _fields_of(scope["headers"])
         self._cookies = self._fields.get(b"cookie", "")
         self._exchange: Exchange | None = None  # none before the head, and where the response is plainly not ours
@@ -225,9 +228,9 @@ class _Response:
         self._failure: BaseException | None = None  # of a send that the timer made
         self._lock = anyio.Lock()
         request = Request(
-            scope["method"],
+            self._method,
             parts.cookie.find(self._cookies),
-            parts.rules.looks_at_paths and parts.rules.is_logout(scope["method"], _path(scope)),
+            self._is_logout,
             scope.get("scheme") == "https" or says_https(fields.get(b"x-forwarded-proto", "")),
             fields.get(b"sec-fetch-site") == "cross-site",
         )

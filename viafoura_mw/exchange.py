@@ -157,6 +157,7 @@ class Exchange:
         """
         self.close()
         self.need = None
+        self.ended_session = None
         self.headers = headers
         self.state = State.PASSING
         self._status = status

@@ -145,4 +145,4 @@ def _may_lead_somewhere(source: Source, value: Any) -> bool:
         if type(value) is not dict:
             break
         value = value.get(step)
-    return value is not None
+    return value is not None and value != ""

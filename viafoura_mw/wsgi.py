@@ -58,13 +58,16 @@ class ViafouraMiddleware:
         environ[INSIDE] = self._removed
         response = _Response(parts, reader, environ, start_response)
         try:
-            iterable = self._app(environ, response.start_response)
+            iterable: Any = self._app(environ, response.start_response)
         except BaseException:
             with suppress(Exception):  # what the application raised is what is to be seen
                 response.break_off()
                 response.give_to_server()
             raise
-        return iterable if response.is_untouched else _body(response, iterable)
+        if response.is_untouched:
+            return iterable  # type: ignore[no-any-return]
+        # Not PEP 3333's, but uWSGI takes a string for its one chunk.
+        return _body(response, [iterable] if isinstance(iterable, bytes) else iterable)
 
     def drain(self, timeout: float) -> None:
         """Wait until the logouts asked for have ended, at most ``timeout`` seconds; for a process that is to end."""
@@ -109,6 +112,8 @@ class _Response:
         "_exchange",
         "_gone",
         "_hold_until",
+        "_is_logout",
+        "_method",
         "_parts",
         "_reader",
         "_said",
@@ -138,6 +143,9 @@ class _Response:
         self._said: dict[str, str] = {}  # the response's headers for `response:` sources
         self._believed = parts.proxies.is_configured and self._is_from_proxy()
         self._served = reader.expect(environ)
+        # Now: what is inside may serve a HEAD by a GET, or take a prefix from the path.
+        self._method: str = environ["REQUEST_METHOD"]
+        self._is_logout = parts.rules.looks_at_paths and parts.rules.is_logout(self._method, _path(environ))
         self._cookies: str = environ.get("HTTP_COOKIE", "")
         self._withheld = self._withhold() if "text/html" in environ.get("HTTP_ACCEPT", "") else None
 
@@ -186,6 +194,8 @@ class _Response:
     def start_response(self, status: str, headers: Headers, exc_info: ExcInfo | None = None) -> Write:
         """Take the application's head (PEP 3333, "The start_response() Callable")."""
         self._restore()
+        if not isinstance(headers, list):
+            headers = list(headers)  # some servers take an iterator, which is not to be used up here
         if self._exchange is None:
             if self.is_untouched or not self._may_concern_us(headers):
                 self.is_untouched = True
@@ -222,9 +232,9 @@ class _Response:
         self._gone = False  # the head has been given to the server
         self._server_write: Write | None = None
         request = Request(
-            environ["REQUEST_METHOD"],
+            self._method,
             parts.cookie.find(self._cookies),
-            parts.rules.looks_at_paths and parts.rules.is_logout(environ["REQUEST_METHOD"], _path(environ)),
+            self._is_logout,
             environ.get("wsgi.url_scheme") == "https" or says_https(environ.get("HTTP_X_FORWARDED_PROTO", "")),
             environ.get("HTTP_SEC_FETCH_SITE") == "cross-site",
         )
@@ -259,7 +269,8 @@ class _Response:
         """Take the next chunk of the body; what may leave then is ``ready``."""
         exchange = self._exchange
         if exchange is None:
-            if chunk:  # the application yields before it has started its response: the server's to judge
+            # A chunk ahead of any head is the server's to judge; an empty one would only look like the head's end.
+            if chunk or (self.is_untouched and not last):
                 self.ready.append(chunk)
             return
         exchange.feed(chunk, last=last)
@@ -365,6 +376,13 @@ def _body(response: _Response, iterable: Iterable[bytes]) -> Iterable[bytes]:
     return body
 
 
+def _has_one(iterable: Iterable[bytes]) -> bool:
+    """Whether it says that it has one chunk; one that cannot say so may have any number."""
+    with suppress(Exception):
+        return isinstance(iterable, Sized) and len(iterable) == 1
+    return False
+
+
 class _Chunks(list[bytes]):
     """An application's list as it came, after which there is something to do; servers ask a list for its length."""
 
@@ -380,7 +398,7 @@ class _Body:
         self._response = response
         self._iterable = iterable
         self._iterator: Iterator[bytes] | None = None
-        self._is_one_chunk = isinstance(iterable, Sized) and len(iterable) == 1
+        self._is_one_chunk = _has_one(iterable)
         self._ended = False
         self._error: BaseException | None = None
 
