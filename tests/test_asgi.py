@@ -1,17 +1,18 @@
 """What is the ASGI door's own: every message in order, on asyncio and on trio."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from tests.doors import PAGE, call, scope_of
+from tests.doors import PAGE, TAG, call, scope_of
 from viafoura_mw import Settings
 from viafoura_mw.asgi import ViafouraMiddleware
 from viafoura_mw.sources import parse
-from viafoura_mw.testing import SimulatedViafoura
+from viafoura_mw.testing import Fault, SimulatedViafoura
 
 BROWSER = {"Accept": "text/html"}
 START: dict[str, Any] = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]}
@@ -190,6 +191,65 @@ async def test_takes_a_body_that_is_a_bytearray_or_left_out(settings: Settings) 
     assert b"data-sid=" in joined(await call(ViafouraMiddleware(app, settings), scope_of()))
 
 
+async def bare(app: Any) -> list[tuple[Any, Any]]:
+    """What a server takes of each message at once, as it is then."""
+    taken: list[tuple[Any, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        taken.append((list(message.get("headers", ())), bytes(message.get("body", b""))))
+
+    await app(scope_of(headers=BROWSER), _receive, send)
+    return taken
+
+
+async def test_keeps_what_is_held_when_the_application_uses_its_message_again(settings: Settings) -> None:
+    """A held page leaves as it was sent, whatever the application has made of its objects since."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        scope["user"] = "ann"
+        headers = [(b"content-type", b"text/html")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        headers.append((b"x-late", b"1"))
+        message: dict[str, Any] = {"type": "http.response.body", "more_body": True}
+        for chunk in (b"<p>one", b"<p>two"):
+            message["body"] = chunk
+            await send(message)
+        message.update(body=b"", more_body=False)
+        await send(message)
+
+    assert await bare(ViafouraMiddleware(application, settings)) == await bare(application)
+
+
+async def test_keeps_what_is_held_when_the_application_uses_its_buffer_again(settings: Settings) -> None:
+    """The same for bytes that are read into one buffer."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        scope["user"] = "ann"
+        await send(START)
+        buffer = bytearray(6)
+        for chunk in (b"<p>one", b"<p>two", PAGE[:6]):
+            buffer[:] = chunk
+            await send({"type": "http.response.body", "body": memoryview(buffer), "more_body": True})
+        await send(END)
+
+    assert await bare(ViafouraMiddleware(application, settings)) == await bare(application)
+
+
+@pytest.mark.parametrize("kind", ["http.response.zerocopysend", "http.response.pathsend", "http.response.unheard_of"])
+async def test_lets_go_of_half_a_tag_before_bytes_that_it_cannot_see(settings: Settings, kind: str) -> None:
+    """With a cookie too, every byte stays where it was, and no tag is looked for over what was not seen."""
+    first = await call(ViafouraMiddleware(sending(START, body(PAGE)), settings), scope_of(headers=BROWSER))
+    cookie = dict(first[0]["headers"])[b"set-cookie"].partition(b";")[0].decode()
+    unseen = {"type": kind, "file": 1, "more_body": True}
+    app = sending(START, body(b"<p>a<scr", more=True), unseen, body(TAG[4:] + TAG))
+
+    received = await call(ViafouraMiddleware(app, settings), scope_of(headers={"Cookie": cookie}))
+
+    place = received.index(unseen)
+    assert joined(received[:place]) == b"<p>a<scr"
+    assert joined(received[place:]) == TAG[4:] + TAG
+
+
 @pytest.mark.parametrize("page", [PAGE, b"<p>no tag"])
 async def test_serialises_what_two_tasks_send(settings: Settings, page: bytes) -> None:
     """What one sends while the other's page waits for its session, or for the server, comes after that page."""
@@ -261,6 +321,34 @@ def _into(messages: Messages) -> Callable[[dict[str, Any]], Awaitable[None]]:
         messages.append(message)
 
     return send
+
+    async def test_that_it_returns_after_its_head(self, settings: Settings) -> None:
+        """The head leaves, for the server to judge."""
+        received = await call(ViafouraMiddleware(sending(START), settings), scope_of())
+        assert received == [START]
+
+    async def test_that_it_returns_while_the_timer_is_sending(
+        self, settings: Settings, viafoura: SimulatedViafoura, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What the timer lets go arrives whole, however slowly the server takes it."""
+        monkeypatch.setattr("viafoura_mw.asgi.HOLD", 0.01)
+        viafoura.fail("login", Fault.status(400))
+        begun, received = anyio.Event(), []
+
+        async def application(scope: Any, receive: Any, to_send: Any) -> None:
+            scope["user"] = "ann"
+            await to_send(START)
+            await to_send(body(b"<p>one", more=True))
+            await begun.wait()
+
+        async def send(message: dict[str, Any]) -> None:
+            begun.set()
+            for _ in range(20):
+                await anyio.lowlevel.checkpoint()
+            received.append(message)
+
+        await ViafouraMiddleware(application, settings)(scope_of(), _receive, send)
+        assert received == [START, body(b"<p>one", more=True)]
 
 
 class TestHold:
@@ -403,7 +491,36 @@ class Endpoint:
         await self.send(body(PAGE))
 
 
-@pytest.mark.parametrize("app", [LegacyApplication, Endpoint])
+class Returning:
+    """An ASGI 3 middleware that hands the call on, and is no coroutine function itself."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
+        return self._app(scope, receive, send)
+
+
+def legacy(scope: Any) -> Any:
+    """An ASGI 2 function."""
+    return LegacyApplication(scope)
+
+
+RETURNING = Returning(sending(START, body(PAGE)))
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        LegacyApplication,
+        legacy,
+        Endpoint,
+        RETURNING,
+        partial(RETURNING),
+        lambda scope, receive, send: RETURNING(scope, receive, send),
+    ],
+    ids=["ASGI 2 class", "ASGI 2 function", "endpoint", "middleware", "partial", "lambda"],
+)
 async def test_serves_applications_of_both_kinds(settings: Settings, app: Any) -> None:
     """ASGI 2 applications are accepted, and classes that are ASGI 3 are told from them."""
     assert b"data-sid=" in joined(await call(ViafouraMiddleware(app, settings), scope_of()))

@@ -37,6 +37,7 @@ _BODY: Final = "http.response.body"
 _HEADS: Final = (_START, "websocket.accept", "websocket.http.response.start")
 #: What may be said between a head and its body, and is not part of it.
 _ASIDES: Final = ("http.response.early_hint", "http.response.push")
+_BODILESS: Final = (*_ASIDES, "http.response.trailers")
 _CONDITIONAL: Final = frozenset(name.lower().encode() for name in CONDITIONAL)
 _PROOF: Final = PROOF.lower().encode()
 _OF_INTEREST: Final = frozenset(
@@ -74,10 +75,10 @@ class ViafouraMiddleware:
         response = _Response(parts, reader, scope, send)
         try:
             await self._app(scope, receive, response.send)
-            await response.break_off()
+            await response.break_off(returned=True)
         except Exception:
             with suppress(Exception):  # what the application raised is what is to be seen
-                await response.break_off()
+                await response.break_off(returned=False)
             raise
         finally:
             scope.pop(INSIDE, None)  # a layer outside may try again with the same scope
@@ -85,14 +86,23 @@ class ViafouraMiddleware:
 
 
 def _single_callable(app: Any) -> ASGIApp:
-    """``app`` as an ASGI 3 application; one that is called twice (ASGI 2) is what does not await when called once."""
-    if inspect.isclass(app):
-        is_asgi3 = hasattr(app, "__await__")
-    else:
-        call = app if inspect.isfunction(app) else getattr(app, "__call__", None)  # noqa: B004 - its kind is asked for
-        is_asgi3 = inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(call)
-    single: ASGIApp = app if is_asgi3 else double_to_single_callable(app)  # type: ignore[no-untyped-call]
+    """``app`` as an ASGI 3 application, if it is one that is called twice (ASGI 2)."""
+    single: ASGIApp = app if _is_asgi3(app) else double_to_single_callable(app)  # type: ignore[no-untyped-call]
     return single
+
+
+def _is_asgi3(app: Any) -> bool:
+    """Whether one call is enough: the application awaits, or takes what an ASGI 3 application is called with."""
+    if inspect.isclass(app):
+        return hasattr(app, "__await__")
+    call = app if inspect.isfunction(app) else getattr(app, "__call__", None)  # noqa: B004 - its kind is asked for
+    if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(call):
+        return True
+    try:
+        inspect.signature(app).bind(None, None, None)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _is_included(parts: Parts, scope: Scope) -> bool:
@@ -224,7 +234,7 @@ class _Response:
     def _begin(self) -> None:
         parts, scope, fields = self._parts, self._scope, self._fields
         self._said: dict[str, str] = {}  # the response's headers for `response:` sources
-        self._waiting: list[Message] = []  # the application's messages that wait with the head
+        self._waiting: list[tuple[Message, Message]] = []  # the application's messages that wait with the head
         self._failure: BaseException | None = None  # of a send that the timer made
         self._lock = anyio.Lock()
         request = Request(
@@ -245,19 +255,24 @@ class _Response:
             await self._start(exchange, message)
         elif kind == _BODY:
             await self._feed(exchange, message)
-        elif exchange.state is not State.HOLDING:
-            await self._server_send(message)
-        elif kind in _ASIDES:
-            self._waiting.append(message)
+        elif kind in _ASIDES and exchange.state is State.HOLDING:
+            self._hold(message)
         else:
-            exchange.let_go()
-            await self._carry_on(exchange)
+            if kind not in _BODILESS:
+                exchange.let_go()
+                await self._carry_on(exchange)
+                await self._send_rest(exchange)
             await self._server_send(message)
+
+    def _hold(self, message: Message) -> None:
+        """Keep a message that waits with the head, and how it is now: an application may go on to use it again."""
+        self._waiting.append((message, _copied(message)))
 
     async def _start(self, exchange: Exchange, message: Message) -> None:
         self._cancel_timer()
         message = self._with_own_headers_taken(message)
-        self._waiting = [message]
+        self._waiting = []
+        self._hold(message)
         self._sent_headers = [(_text(name), _text(value)) for name, value in message.get("headers", ())]
         exchange.start(message["status"], self._sent_headers, self._read_free)
         if exchange.state is State.HOLDING:
@@ -280,7 +295,7 @@ class _Response:
         held, passing = exchange.state is State.HOLDING, exchange.state is State.PASSING
         body, more = message.get("body", b""), message.get("more_body", False)
         if held:
-            self._waiting.append(message)
+            self._hold(message)
         exchange.feed(body if isinstance(body, bytes) else bytes(body), last=not more)
         if not held:
             out = exchange.take()
@@ -317,7 +332,8 @@ class _Response:
 
     async def _let_head_go(self, exchange: Exchange) -> None:
         """Send what waited: as it came, or with the exchange's head and body in their places."""
-        waiting, self._waiting = self._waiting, []
+        waiting = [message if message == copy else copy for message, copy in self._waiting]
+        self._waiting = []
         if exchange.headers is not self._sent_headers:
             waiting[0] = {**waiting[0], "headers": _raw(exchange.headers, waiting[0].get("headers", ()))}
         out = exchange.take()
@@ -356,16 +372,19 @@ class _Response:
 
     # The end.
 
-    async def break_off(self) -> None:
-        """Let go of what is held when the application has returned or raised before its response is complete."""
+    async def break_off(self, *, returned: bool) -> None:
+        """Let go of what is held when the application has ``returned``, or raised, before its response is complete."""
         exchange = self._exchange
-        if exchange is None or exchange.settled:
+        if exchange is None:
             return
-        async with taken(self._lock):
-            if exchange.break_off():
+        async with taken(self._lock):  # the timer may be sending
+            if not exchange.settled and exchange.break_off(returned=returned):
                 await self._carry_on(exchange)
-                if rest := exchange.take():
-                    await self._server_send(_body(rest, more=True))
+                await self._send_rest(exchange)
+
+    async def _send_rest(self, exchange: Exchange) -> None:
+        if rest := exchange.take():
+            await self._server_send(_body(rest, more=True))
 
     def close(self) -> None:
         """Give back what the hold took, whether the response was completed, broken off or cancelled."""
@@ -415,6 +434,15 @@ def _raw(headers: Headers, as_sent: Iterable[tuple[bytes, bytes]]) -> RawHeaders
     own = {name for name, _ in as_sent}
     raw = ((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers)
     return [(name if name in own else name.lower(), value) for name, value in raw]
+
+
+def _copied(message: Message) -> Message:
+    copy = dict(message)
+    if isinstance(headers := copy.get("headers"), list):
+        copy["headers"] = list(headers)
+    if "body" in copy:
+        copy["body"] = bytes(copy["body"])  # the very bytes, if they are bytes
+    return copy
 
 
 def _body(pieces: Iterable[bytes], *, more: bool) -> Message:

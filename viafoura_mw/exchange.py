@@ -240,17 +240,23 @@ class Exchange:
         self.close()
 
     def let_go(self) -> None:
-        """Let what is held pass as it came: what follows cannot be seen."""
+        """Let what is held pass as it came, and what follows: bytes come that cannot be seen."""
         if self.state is State.HOLDING:
             self._pass("unseen")
+        elif self.state is State.REWRITING and not self._complete:
+            self._out += filter(None, self._page.broken_off())
+            self.state = State.PASSING
 
-    def break_off(self) -> bool:
-        """Let what is held pass as it came, since nothing will follow; ``False`` if no byte was held."""
+    def break_off(self, *, returned: bool = False) -> bool:
+        """Let what is held pass as it came, since nothing will follow; ``False`` if there is nothing that may leave.
+
+        That is so of a head alone, unless the application has ``returned``: when it raises, the server has its own.
+        """
         if self.state is State.REWRITING and not self._complete:
             self._complete = True
             self._out += filter(None, self._page.broken_off())
             return bool(self._out)
-        if self.state is not State.HOLDING or not self._came:
+        if self.state is not State.HOLDING or not (self._came or returned):
             return False
         self._pass("broken-off")
         return True
