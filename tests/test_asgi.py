@@ -311,17 +311,6 @@ class TestExceptions:
         received = await call(ViafouraMiddleware(app, settings), scope_of())
         assert received == [START, body(b"<p>half", more=True)]
 
-
-async def _receive() -> dict[str, Any]:
-    return {"type": "http.disconnect"}
-
-
-def _into(messages: Messages) -> Callable[[dict[str, Any]], Awaitable[None]]:
-    async def send(message: dict[str, Any]) -> None:
-        messages.append(message)
-
-    return send
-
     async def test_that_it_returns_after_its_head(self, settings: Settings) -> None:
         """The head leaves, for the server to judge."""
         received = await call(ViafouraMiddleware(sending(START), settings), scope_of())
@@ -349,6 +338,17 @@ def _into(messages: Messages) -> Callable[[dict[str, Any]], Awaitable[None]]:
 
         await ViafouraMiddleware(application, settings)(scope_of(), _receive, send)
         assert received == [START, body(b"<p>one", more=True)]
+
+
+async def _receive() -> dict[str, Any]:
+    return {"type": "http.disconnect"}
+
+
+def _into(messages: Messages) -> Callable[[dict[str, Any]], Awaitable[None]]:
+    async def send(message: dict[str, Any]) -> None:
+        messages.append(message)
+
+    return send
 
 
 class TestHold:
