@@ -185,6 +185,21 @@ async def test_reads_headers_given_as_a_generator_and_in_any_case(settings: Sett
     assert set(names[2:]) == {b"cache-control", b"vary", b"content-length", b"set-cookie"}
 
 
+async def test_leaves_the_application_the_request_s_headers(settings: Settings) -> None:
+    """ASGI has them as an iterable, which may be one that can be read once."""
+    seen: list[Any] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        seen.extend(scope["headers"])
+        await sending(START, body(PAGE))(scope, receive, send)
+
+    scope = scope_of(headers={**BROWSER, "X-Other": "1"})
+    headers = scope["headers"]
+    scope["headers"] = iter(headers)
+    await call(ViafouraMiddleware(application, settings), scope)
+    assert seen == headers
+
+
 async def test_takes_a_body_that_is_a_bytearray_or_left_out(settings: Settings) -> None:
     """Bodies of other byte types, and messages without one, are taken for what they are."""
     app = sending(START, {**body(b"", more=True), "body": bytearray(PAGE)}, {"type": "http.response.body"})

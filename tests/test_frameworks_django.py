@@ -230,6 +230,20 @@ def test_reading_never_writes_to_the_session(ask_site: Ask, engine: str, rotatio
         assert b"ann" in signed_in.body
 
 
+@both_kinds
+@pytest.mark.parametrize("path", ["/", "/touched"])
+def test_reading_fills_no_cache_of_sessions(ask_site: Ask, path: str) -> None:
+    """cached_db caches what it loads: a session that ends meanwhile would come back; the site's own reading may."""
+    from django.core.cache import cache
+    from django.test.utils import override_settings
+
+    with override_settings(SESSION_ENGINE="django.contrib.sessions.backends.cached_db"):
+        cookies = ask_site("/in/ann").cookies()
+        cache.clear()
+        assert ask_site(path, cookies).user is not None
+        assert bool(raw_cache_keys()) == (path == "/touched")
+
+
 class AsyncMiddleware:
     """A site's own way to put the user into the request."""
 

@@ -100,6 +100,19 @@ def test_other_users_details_and_browsers_have_logins_of_their_own(world: World)
     assert len({session.id for session in given if session}) == 5
 
 
+def test_hands_no_result_on_for_longer_than_a_session_is_used(world: World) -> None:
+    """A session whose time is shorter than the minute ends with its time."""
+    world.sessions = Sessions(
+        world.viafoura, timeout=TIMEOUT, session_ttl=5, clock=world.clock, lanes=lambda: world.lanes
+    )
+    session = world.login()
+
+    world.clock.pass_(4.9 - world.viafoura.takes)
+    assert world.page() == session
+    world.clock.pass_(0.2)
+    assert world.page() is None
+
+
 def test_hands_a_result_to_the_next_pages_of_a_minute(world: World) -> None:
     """A browser's next pages within the minute need no call; the one after it does."""
     session = world.login()

@@ -48,7 +48,7 @@ def parts_of(settings: Settings) -> Parts:
     """Put the parts together; opens nothing and starts nothing."""
     notices = Notices()
     cookie = SessionCookie(settings)
-    sessions = Sessions(viafoura_of(settings), timeout=settings.timeout)
+    sessions = Sessions(viafoura_of(settings), timeout=settings.timeout, session_ttl=settings.session_ttl)
     knows = (sessions.hopeless, sessions.has_ended)
     terms = Terms(cookie, *knows, settings.lookahead, settings.debug_header, _BUDGET, notices)
     rules, proxies = RequestRules(settings), ProxyTrust(settings)

@@ -8,6 +8,7 @@ All of it belongs to one process, and begins with the first call in it: a child 
 """
 
 import logging
+import math
 import os
 import threading
 import time
@@ -63,8 +64,9 @@ class Api(Protocol):
 class Sessions:
     """Sessions for users, without a page's ever waiting for nothing.
 
-    ``timeout``: seconds that a page waits at most. ``clock``: seconds that only grow. ``lanes``: makes, in the process
-    that is to use them, what carries out the calls.
+    ``timeout``: seconds that a page waits at most. ``session_ttl``: seconds for which a session is used after its
+    login. ``clock``: seconds that only grow. ``lanes``: makes, in the process that is to use them, what carries out
+    the calls.
     """
 
     def __init__(
@@ -72,11 +74,13 @@ class Sessions:
         viafoura: Api,
         *,
         timeout: float,
+        session_ttl: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
         lanes: Callable[[], Lanes] | None = None,
     ) -> None:
         self._viafoura = viafoura
         self._timeout = timeout
+        self._session_ttl = session_ttl
         self._clock = clock
         self._lanes = lanes or partial(lanes_here, viafoura.limit, timeout, clock)
         self._processes: dict[int, _Desk] = {}
@@ -119,7 +123,8 @@ class Sessions:
         return self._processes.get(pid) or self._open(pid)
 
     def _open(self, pid: int) -> "_Desk":
-        desk = self._processes.setdefault(pid, _Desk(self._viafoura, self._timeout, self._clock, self._lanes()))
+        new = _Desk(self._viafoura, self._timeout, self._session_ttl, self._clock, self._lanes())
+        desk = self._processes.setdefault(pid, new)
         self._processes = {pid: desk}
         return desk
 
@@ -153,10 +158,13 @@ class _Turn:
 class _Desk:
     """The tables and the work of one process. ``_lock`` is held for looking things up only, never during a call."""
 
-    def __init__(self, viafoura: Api, timeout: float, clock: Callable[[], float], lanes: Lanes) -> None:
+    def __init__(
+        self, viafoura: Api, timeout: float, session_ttl: float, clock: Callable[[], float], lanes: Lanes
+    ) -> None:
         self.lanes = lanes
         self._viafoura = viafoura
         self._timeout = timeout
+        self._session_ttl = session_ttl
         self._clock = clock
         self._notices = Notices(clock)
         self._breaker = Breaker()
@@ -278,7 +286,7 @@ class _Desk:
                 session = None
             if session is not None:
                 login.session_id = session.id
-                login.until = now + HAND_OFF
+                login.until = min(now + HAND_OFF, login.sent + self._session_ttl)
                 _remember(self._handed, login.key, login)
                 _remember(self._handed, login.own_key, login)
             self._land(login)

@@ -20,6 +20,7 @@ Read = Callable[[Callable[[], Any]], T]
 _NAME: Final = "django"
 _HOOKED: Final = "_viafoura_mw_hooked"
 _WRITES: Final = ("create", "save", "delete", "flush", "cycle_key")
+_CACHE_WRITES: Final = ("set", "add", "delete", "touch")
 
 
 def hook() -> bool:
@@ -100,7 +101,24 @@ def _read_only(session: Any) -> Any:
         state["_session_cache"] = dict(state["_session_cache"])
     for name in _WRITES:
         state[name], state[f"a{name}"] = _nothing, _nothing_async
+    if "_cache" in state:  # of the stores "cache" and "cached_db", of which the latter fills it as it loads a session
+        state["_cache"] = _ReadOnlyCache(state["_cache"])
     return copy
+
+
+class _ReadOnlyCache:
+    """A cache whose writing methods do nothing: a session that is loaded here may have ended meanwhile."""
+
+    def __init__(self, cache: Any) -> None:
+        self._cache = cache
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._cache
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _CACHE_WRITES:
+            return _nothing
+        return _nothing_async if name.removeprefix("a") in _CACHE_WRITES else getattr(self._cache, name)
 
 
 def _nothing(*_: Any, **__: Any) -> None:
