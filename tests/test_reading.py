@@ -45,6 +45,23 @@ def recognises(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], list[bool]]:
     return make
 
 
+class Lazy:
+    """A user object that a layer outside has put there, and that a look of any kind would load."""
+
+    def _load(self, *_: object) -> Any:
+        raise AssertionError("loaded")
+
+    __eq__ = __ne__ = __bool__ = __len__ = __str__ = __getattr__ = _load
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_a_lazy_user_may_be_there_and_is_not_loaded_to_tell() -> None:
+    """Before the application is called, nothing of the site's is asked."""
+    some = reader("scope", user="scope")
+    assert some.may_be_set(root(scope={"user": Lazy()}))
+    assert not some.may_be_set(root(scope={"user": ""}))
+
+
 class TestAuto:
     """``VIAFOURA_USER=auto`` is one preset for the process."""
 

@@ -145,4 +145,5 @@ def _may_lead_somewhere(source: Source, value: Any) -> bool:
         if type(value) is not dict:
             break
         value = value.get(step)
-    return value is not None and value != ""
+    # By its type: a lazy proxy that is compared would load what it stands for.
+    return value is not None and not (type(value) is str and not value)
