@@ -24,6 +24,7 @@ class TestPaths:
         """No path need even be made for the default."""
         assert rules().includes(path)
         assert not rules().looks_at_paths
+        assert not rules().knows_logout_paths
 
     @pytest.mark.parametrize(
         ("glob", "path", "matches"),

@@ -142,7 +142,7 @@ class _Response:
         self._served = reader.expect(scope)
         # Now: what is inside may serve a HEAD by a GET, or take a prefix from the path.
         self._method: str = scope["method"]
-        self._is_logout = parts.rules.looks_at_paths and parts.rules.is_logout(self._method, _path(scope))
+        self._is_logout = parts.rules.knows_logout_paths and parts.rules.is_logout(self._method, _path(scope))
         if not isinstance(scope["headers"], list | tuple):
             scope["headers"] = list(scope["headers"])  # an iterator is not to be used up here
         self._fields = _fields_of(scope["headers"])

@@ -44,7 +44,8 @@ class RequestRules:
         self._cookie_name = settings.cookie_name
         self._auth_cookies = _any_of(settings.auth_cookies) if settings.auth_cookies else None
         self._analytics = _any_of(ANALYTICS_COOKIES)
-        self.looks_at_paths: bool = bool(self._included or self._excluded or self._logout)
+        self.looks_at_paths: bool = bool(self._included or self._excluded)
+        self.knows_logout_paths: bool = bool(self._logout)
 
     def includes(self, path: str) -> bool:
         """Whether the whole decoded path is to be touched at all (``VIAFOURA_INCLUDE``, ``VIAFOURA_EXCLUDE``)."""

@@ -8,7 +8,6 @@ Importing ``requests`` imports ``ssl``, which gevent must be able to patch first
 """
 
 import contextlib
-import http
 import http.client
 import io
 import socket
@@ -197,7 +196,7 @@ class _BoundedResponse(http.client.HTTPResponse):
         the answer that follows, one user's session, be read by the next user's login.
         """
         super().begin()
-        while 100 <= self.status < 200 and self.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
+        while 100 <= self.status < 200 and self.status not in _WITHOUT_BODY:
             self.headers = self.msg = None  # type: ignore[assignment]  # as before the first: to be read anew
             super().begin()
         if self.status in _WITHOUT_BODY:

@@ -145,7 +145,7 @@ class _Response:
         self._served = reader.expect(environ)
         # Now: what is inside may serve a HEAD by a GET, or take a prefix from the path.
         self._method: str = environ["REQUEST_METHOD"]
-        self._is_logout = parts.rules.looks_at_paths and parts.rules.is_logout(self._method, _path(environ))
+        self._is_logout = parts.rules.knows_logout_paths and parts.rules.is_logout(self._method, _path(environ))
         self._cookies: str = environ.get("HTTP_COOKIE", "")
         self._withheld = self._withhold() if "text/html" in environ.get("HTTP_ACCEPT", "") else None
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from tests.bench.requests import CASES, request_headers
+from tests.bench.requests import CASES, HTML, request_headers
 from tests.doors import environ_of, scope_of
 from viafoura_mw import Settings, asgi, wsgi
 
@@ -29,7 +29,6 @@ MEGABYTE = 1024 * 1024
 SIZES = (1, 4, 16, 64)  # megabytes
 EVERY = 10  # requests for one new reader
 PAGE = CASES[4].body
-HTML = "text/html; charset=utf-8"
 
 
 @contextlib.contextmanager
