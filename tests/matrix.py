@@ -17,10 +17,10 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from tests.servers import ROOT, SERVERS, Answer, Browser, Running, Server, environ_of_process, exchange, uncut
 from tests.sites import news
-from viafoura_mw.breaker import FAILURES
+from tests.support.servers import ROOT, SERVERS, Answer, Browser, Running, Server, environ_of_process, exchange, uncut
 from viafoura_mw.testing import Fault, SimulatedViafoura
+from viafoura_mw.viafoura.breaker import FAILURES
 
 CELLS_AT_ONCE: Final = 4  # while one waits for its Viafoura to time out, others work
 TIMEOUT: Final = 1.0  # seconds that a page may wait for Viafoura

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.chromium import chromium
-from tests.demo_process import running_demo
+from tests.support.chromium import chromium
+from tests.support.demo_process import running_demo
 
 README_PICTURES = Path(__file__).parents[1] / ".pictures"
 STORY = "/stories/umbrella-library"

@@ -30,16 +30,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.doors import environ_of, scope_of
+from tests.support.doors import environ_of, scope_of
 from viafoura_mw import Settings, asgi, wsgi
-from viafoura_mw.cookie import SessionCookie
-from viafoura_mw.exchange import MAX_HELD, Exchange
-from viafoura_mw.parts import Parts
-from viafoura_mw.sessions import REMEMBERED
+from viafoura_mw.response.cookie import SessionCookie
+from viafoura_mw.response.exchange import MAX_HELD, Exchange
+from viafoura_mw.runtime import Parts
 from viafoura_mw.testing import Fault, SimulatedViafoura
 from viafoura_mw.testing.service import Answer as ServiceAnswer
 from viafoura_mw.testing.service import Request
 from viafoura_mw.testing.simulator import Concerned
+from viafoura_mw.viafoura.sessions import REMEMBERED
 
 THREADS, TASKS = 32, 500
 USERS, BROWSERS, HOT = 5000, 2000, 60  # HOT of each door's browsers ask for half of its pages, several at a time

@@ -16,15 +16,15 @@ from asgiref.compatibility import double_to_single_callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from viafoura_mw import loading
-from viafoura_mw.exchange import HOLD, Exchange, Need, State
-from viafoura_mw.parts import INSIDE, Parts, parts_of
-from viafoura_mw.privacy import Headers
-from viafoura_mw.proxies import PROOF
-from viafoura_mw.reading import UserReader
-from viafoura_mw.request import CONDITIONAL, FILE_EXTENSIONS, Request, narrowed, says_https
+from viafoura_mw.response.exchange import HOLD, Exchange, Need, State
+from viafoura_mw.response.headers import Headers
+from viafoura_mw.response.proxies import PROOF
+from viafoura_mw.response.request import CONDITIONAL, FILE_EXTENSIONS, Request, narrowed, says_https
+from viafoura_mw.runtime import INSIDE, Parts, parts_of
 from viafoura_mw.settings import Settings
-from viafoura_mw.user import Reading
-from viafoura_mw.viafoura import Session
+from viafoura_mw.user.reader import UserReader
+from viafoura_mw.user.user import Reading
+from viafoura_mw.viafoura.client import Session
 from viafoura_mw.waiting import Timer, result_within, start_timer, taken
 
 RawHeaders = list[tuple[bytes, bytes]]

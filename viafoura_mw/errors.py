@@ -5,7 +5,7 @@ ViafouraError
 ├── LoginRefused          Viafoura will not log this user in
 ├── LogoutRefused         Viafoura will not end this session
 ├── CredentialsRefused    Viafoura does not accept the site id and the API key
-├── CodingError           a compressed page cannot be decoded (of :mod:`viafoura_mw.codings`)
+├── CodingError           a compressed page cannot be decoded (of :mod:`viafoura_mw.page.codings`)
 └── ViafouraUnavailable   no usable answer: refused, reset, timed out, 5xx, nonsense
 """
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from viafoura_mw import presets, sources
 from viafoura_mw.errors import SettingsError
-from viafoura_mw.sources import Source
+from viafoura_mw.user import presets, sources
+from viafoura_mw.user.sources import Source
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -15,15 +15,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from viafoura_mw import loading
-from viafoura_mw.exchange import HOLD, Exchange, Need, State
-from viafoura_mw.parts import INSIDE, Parts, parts_of
-from viafoura_mw.privacy import Headers
-from viafoura_mw.proxies import PROOF, replaces_headers
-from viafoura_mw.reading import UserReader
-from viafoura_mw.request import CONDITIONAL, Request, narrowed, says_https
+from viafoura_mw.response.exchange import HOLD, Exchange, Need, State
+from viafoura_mw.response.headers import Headers
+from viafoura_mw.response.proxies import PROOF, replaces_headers
+from viafoura_mw.response.request import CONDITIONAL, Request, narrowed, says_https
+from viafoura_mw.runtime import INSIDE, Parts, parts_of
 from viafoura_mw.settings import Settings
-from viafoura_mw.user import Reading, utf8_of_latin1
-from viafoura_mw.viafoura import Session
+from viafoura_mw.user.reader import UserReader
+from viafoura_mw.user.user import Reading, utf8_of_latin1
+from viafoura_mw.viafoura.client import Session
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment

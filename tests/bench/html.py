@@ -30,9 +30,9 @@ from typing import Any, Final
 
 from tests.bench.pages import dense, referenced, scripted, with_tag
 from tests.bench.plot import bars
-from tests.html_hostile import FAMILIES
-from viafoura_mw.html import Scanner, find, with_session
-from viafoura_mw.html.start_tag import PLATFORM
+from tests.support.html_hostile import FAMILIES
+from viafoura_mw.page.html import Scanner, find, with_session
+from viafoura_mw.page.html.start_tag import PLATFORM
 
 Candidate = Callable[[bytes], object]
 KINDS: Final = {"markup-dense": dense, "script-heavy": scripted, "dense, many &#39;": referenced}

@@ -21,7 +21,7 @@ from functools import partial
 from typing import Any
 
 from tests.bench.requests import CASES, HTML, request_headers
-from tests.doors import environ_of, scope_of
+from tests.support.doors import environ_of, scope_of
 from viafoura_mw import Settings, asgi, wsgi
 
 CHUNK = 16_384

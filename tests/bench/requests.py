@@ -27,12 +27,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from tests.bench.plot import bars
-from tests.doors import environ_of, scope_of
+from tests.support.doors import environ_of, scope_of
 from viafoura_mw import Settings, asgi, wsgi
-from viafoura_mw.cookie import SessionCookie
+from viafoura_mw.response.cookie import SessionCookie
 from viafoura_mw.testing import SimulatedViafoura
-from viafoura_mw.user import User
-from viafoura_mw.viafoura import Session
+from viafoura_mw.user.user import User
+from viafoura_mw.viafoura.client import Session
 
 SETTINGS = Settings(site_id="site", api_key="key")
 TAG = b'<script id="viafoura-platform" src="https://cdn.viafoura.net/entry/index.js" async></script>'

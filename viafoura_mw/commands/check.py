@@ -22,12 +22,12 @@ from viafoura_mw.errors import (
     ViafouraError,
     ViafouraUnavailable,
 )
-from viafoura_mw.parts import viafoura_of
-from viafoura_mw.request import RequestRules
+from viafoura_mw.response.request import RequestRules
+from viafoura_mw.runtime import viafoura_of
 from viafoura_mw.settings import Settings
-from viafoura_mw.sources import Source
-from viafoura_mw.user import User
-from viafoura_mw.viafoura import Session
+from viafoura_mw.user.sources import Source
+from viafoura_mw.user.user import User
+from viafoura_mw.viafoura.client import Session
 
 SUMMARY: Final = "check the environment, and ask Viafoura for a token"
 DESCRIPTION: Final = (
@@ -235,7 +235,7 @@ def _presets(settings: Settings, is_asgi: bool | None) -> tuple[tuple[str, str],
     if is_asgi is None:
         unless = "unless Django, Flask-Login or Pyramid runs"
         return ("remote-user", f"under WSGI, {unless}: "), ("scope", f"under ASGI, {unless}: ")
-    from viafoura_mw import frameworks
+    from viafoura_mw.user import frameworks
 
     return ((frameworks.recognised(asgi=is_asgi) or ("scope" if is_asgi else "remote-user"), ""),)
 

@@ -5,9 +5,9 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Final
 
-from viafoura_mw.charsets import readable
 from viafoura_mw.commands import complain, say
-from viafoura_mw.html import find, with_session
+from viafoura_mw.page.charsets import readable
+from viafoura_mw.page.html import find, with_session
 
 SUMMARY: Final = "show what would be rewritten in a page"
 DESCRIPTION: Final = (

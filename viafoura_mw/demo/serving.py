@@ -12,8 +12,8 @@ from viafoura_mw.demo.behind import Behind
 from viafoura_mw.demo.readers import SignIn
 from viafoura_mw.demo.site import Site
 from viafoura_mw.settings import Settings
-from viafoura_mw.sources import parse
 from viafoura_mw.testing import SimulatedViafoura
+from viafoura_mw.user.sources import parse
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication

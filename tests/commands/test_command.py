@@ -1,0 +1,480 @@
+"""The command: ``viafoura-mw demo``, ``simulator``, ``preview`` and ``check``."""
+
+import gzip
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.support.demo_process import PATIENCE
+from viafoura_mw import __main__ as command
+from viafoura_mw.commands import check, demo, preview
+from viafoura_mw.settings import Settings
+from viafoura_mw.testing import Fault, SimulatedViafoura
+
+Lines = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment says nothing that a test does not."""
+    for name in list(os.environ):
+        if name.startswith("VIAFOURA_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, viafoura: SimulatedViafoura) -> dict[str, str]:
+    """The environment points to the simulated Viafoura."""
+    environ = viafoura.environ()
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    return environ
+
+
+class TestCommand:
+    """What all commands have in common."""
+
+    @pytest.mark.parametrize("name", ["demo", "simulator", "preview", "check"])
+    def test_every_command_explains_itself(self, name: str, capsys: Lines) -> None:
+        with pytest.raises(SystemExit, match="0"):
+            command.main([name, "--help"])
+
+        assert capsys.readouterr().out.startswith(f"usage: viafoura-mw {name}")
+
+    def test_tells_its_version(self, capsys: Lines) -> None:
+        with pytest.raises(SystemExit, match="0"):
+            command.main(["--version"])
+
+        assert capsys.readouterr().out.startswith("viafoura-mw 0.")
+
+    @pytest.mark.parametrize("arguments", [[], ["dance"], ["demo", "--port", "65536"], ["demo", "--wsgi", "--asgi"]])
+    def test_explains_what_it_does_not_understand(self, arguments: list[str], capsys: Lines) -> None:
+        with pytest.raises(SystemExit, match="2"):
+            command.main(arguments)
+
+        assert "usage: viafoura-mw" in capsys.readouterr().err
+
+    def test_ends_quietly_when_it_is_interrupted(self, monkeypatch: pytest.MonkeyPatch, capsys: Lines) -> None:
+        def interrupted(options: Any) -> int:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(preview, "run", interrupted)
+
+        assert command.main(["preview", "-"]) == 130
+        assert capsys.readouterr() == ("", "")
+
+    def test_writes_to_what_is_no_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        written = io.StringIO()
+        monkeypatch.setattr(sys, "stdout", written)
+
+        command.main(["preview", os.devnull])
+
+        assert "nothing would be rewritten" in written.getvalue()
+
+
+class TestDemo:
+    """How the demo is started; what it then does is in test_demo.py."""
+
+    def test_no_setting_of_the_user_s_shell_disturbs_it(self) -> None:
+        environ = {"VIAFOURA_APP": "site", "VIAFOURA_API_KEY": "secret", "https_proxy": "p", "PATH": "/bin"}
+
+        demo.forget_settings(environ)
+
+        assert {name for name in environ if name.startswith("VIAFOURA_")} == set()
+        assert environ["no_proxy"] == "127.0.0.1"
+        assert environ["PATH"] == "/bin"
+
+    def test_busy_port_is_one_line_and_exit_code_1(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as busy:
+            ended = run("demo", "--port", str(busy.getsockname()[1]))
+
+        assert ended.returncode == 1
+        assert ended.stdout == ""
+        assert ended.stderr.startswith("viafoura-mw: port ")
+        assert ended.stderr.count("\n") == 1
+
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "viafoura_mw", *arguments],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+class TestSimulator:
+    """``viafoura-mw simulator``."""
+
+    def test_prints_the_variables_that_point_to_it(self) -> None:
+        with subprocess.Popen(
+            [sys.executable, "-m", "viafoura_mw", "simulator", "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout
+            lines = [process.stdout.readline().removeprefix("export ").strip() for _ in range(4)]
+            variables = dict(line.split("=") for line in lines[:3])
+            settings = Settings.from_env(variables)
+            answer = requests.post(
+                f"{settings.api_url}/oauth2/token",
+                {"grant_type": "client_credentials", "scope": "accounts"},
+                auth=(settings.site_id, settings.api_key),
+                timeout=PATIENCE,
+            )
+            process.send_signal(signal.SIGINT)
+            _, complaints = process.communicate(timeout=PATIENCE)
+
+        assert answer.json()["token_type"] == "bearer"
+        assert (process.returncode, complaints) == (0, "")
+
+    def test_busy_port_is_a_clear_error(self, capsys: Lines) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as busy:
+            port = busy.getsockname()[1]
+
+            assert command.main(["simulator", "--port", str(port)]) == 1
+
+        assert capsys.readouterr().err.startswith(f"viafoura-mw: port {port} of 127.0.0.1 cannot be used")
+
+
+class TestPreview:
+    """``viafoura-mw preview``."""
+
+    def test_shows_the_tag_before_and_after(self, tmp_path: Path, capsys: Lines) -> None:
+        page = tmp_path / "page.html"
+        page.write_bytes(b"<!doctype html>\n<p>\n<script async\n  id='viafoura-platform'\n></script>")
+
+        assert command.main(["preview", str(page)]) == 0
+        assert capsys.readouterr().out.splitlines() == [
+            f"{page}, line 3:",
+            "- <script async",
+            "-   id='viafoura-platform'",
+            "- >",
+            "+ <script async",
+            '+   id=\'viafoura-platform\' data-uid="7000000003119" data-sid="o52l4itrv8q4p8n4amsou1c567"',
+            "+ >",
+        ]
+
+    def test_takes_other_examples_and_standard_input(self, monkeypatch: pytest.MonkeyPatch, capsys: Lines) -> None:
+        page = b'<script id="viafoura-platform" data-sid="">\n'
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(page)))
+
+        assert command.main(["preview", "-", "--uid", "1", "--sid", "a&b"]) == 0
+        assert '+ <script id="viafoura-platform" data-uid="1" data-sid="a&amp;b">' in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("page", "reason"),
+        [
+            (b"", "it has no viafoura-platform in it"),
+            (b"<p>\n<!-- viafoura-platform -->", "the viafoura-platform of line 2 is not the id of a script"),
+            (gzip.compress(b'<script id="viafoura-platform">'), "it is compressed (gzip)"),
+            ("\ufeff<script id=viafoura-platform>".encode("utf-16"), "its charset is no superset of ASCII"),
+        ],
+    )
+    def test_says_why_nothing_would_be_rewritten(self, page: bytes, reason: str, tmp_path: Path, capsys: Lines) -> None:
+        file = tmp_path / "page.html"
+        file.write_bytes(page)
+
+        assert command.main(["preview", str(file)]) == 1
+        assert f"nothing would be rewritten: {reason}" in capsys.readouterr().out
+
+    def test_says_that_a_file_cannot_be_read(self, tmp_path: Path, capsys: Lines) -> None:
+        assert command.main(["preview", str(tmp_path / "absent")]) == 2
+        assert "cannot be read: No such file" in capsys.readouterr().err
+
+    def test_writes_nothing_to_a_terminal_that_would_act_upon_it(self, tmp_path: Path, capsys: Lines) -> None:
+        page = tmp_path / "page.html"
+        page.write_bytes(b"<script id=viafoura-platform title='\x1b[2J\xff\t'>")
+
+        command.main(["preview", str(page)])
+
+        assert r"title='\x1b[2J\xff" in capsys.readouterr().out
+
+    def test_any_terminal_can_show_it(self, tmp_path: Path) -> None:
+        page = tmp_path / "page.html"
+        page.write_text("<script id=viafoura-platform title='渡'>", "utf-8")
+
+        ended = run("preview", str(page), PYTHONIOENCODING="ascii")
+
+        assert ended.returncode == 0
+        assert r"title='\u6e21'" in ended.stdout
+
+
+def checks(capsys: Lines, *arguments: str) -> tuple[int, list[tuple[str, str, str]]]:
+    """The exit code of ``viafoura-mw check``, and its lines: state, subject, sentence."""
+    code = command.main(["check", "--json", *arguments])
+    report = json.loads(capsys.readouterr().out)
+    assert report["ok"] is (code == 0)
+    return code, [(each["state"], each["subject"], each["sentence"]) for each in report["checks"]]
+
+
+def named(found: list[tuple[str, str, str]]) -> list[tuple[str, str]]:
+    return [each[:2] for each in found]
+
+
+class TestCheck:
+    """``viafoura-mw check``."""
+
+    def test_prints_a_line_for_each_check(self, environment: dict[str, str], capsys: Lines) -> None:
+        code = command.main(["check", "--login", "test-1"])
+        lines = capsys.readouterr().out.splitlines()
+
+        assert code == 0
+        assert [line.split()[:2] for line in lines] == [
+            ["warning", "settings"],  # a simulated Viafoura
+            ["ok", "user"],
+            ["ok", "user"],
+            ["ok", "token"],
+            ["ok", "login"],
+            ["ok", "logout"],
+        ]
+
+    def test_login_is_ended_again(
+        self, environment: dict[str, str], viafoura: SimulatedViafoura, capsys: Lines
+    ) -> None:
+        checks(capsys, "--login", "test-1", "--name", "Somebody")
+
+        assert viafoura.users["test-1"].name == "Somebody"
+        assert viafoura.sessions == {}
+
+    def test_shows_no_secret_session_or_token(
+        self,
+        environment: dict[str, str],
+        viafoura: SimulatedViafoura,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: Lines,
+    ) -> None:
+        monkeypatch.setenv("VIAFOURA_COOKIE_SECRET", "short-secret")
+        viafoura.fail("logout", Fault.status(403))
+
+        command.main(["check", "--login", "test-1"])
+        said = "".join(capsys.readouterr())
+
+        for secret in (viafoura.api_key, viafoura.site_id, "short-secret", *viafoura.sessions):
+            assert secret not in said
+        assert viafoura.sessions
+
+    def test_tells_every_problem_of_the_settings(self, monkeypatch: pytest.MonkeyPatch, capsys: Lines) -> None:
+        monkeypatch.setenv("VIAFOURA_TIMEOUT", "soon")
+        monkeypatch.setenv("VIAFOURA_SITE_IDD", "1")
+
+        code, found = checks(capsys)
+
+        assert code == 1
+        assert [state for state, _, _ in found] == ["warning", "failed", "failed", "failed"]
+        assert "did you mean VIAFOURA_SITE_ID?" in found[0][2]
+
+    def test_says_ok_where_there_is_nothing_to_say(self) -> None:
+        settings = Settings(site_id="site", api_key="key", cookie_secret=("x" * 32,), logout_paths=("/out",))
+
+        assert list(check._settings(settings)) == [check.Check("settings", check.State.OK, "every variable is right")]
+
+    @pytest.mark.parametrize(
+        ("settings", "variable"),
+        [
+            ({"cookie_secret": ("x" * 32, "short")}, "VIAFOURA_COOKIE_SECRET"),
+            ({"api_url": "http://localhost"}, "VIAFOURA_API_URL"),
+            ({"token_url": "http://localhost"}, "VIAFOURA_TOKEN_URL"),
+            ({"user": "off"}, "VIAFOURA_USER=off"),
+            ({"timeout": 10.0}, "VIAFOURA_TIMEOUT=10"),
+            ({"cookie_secure": "0"}, "VIAFOURA_COOKIE_SECURE=0"),
+            ({"logout_paths": ("/a", "/out"), "exclude": ("/o*",)}, "VIAFOURA_LOGOUT_PATHS has /out"),
+        ],
+    )
+    def test_warns_of_what_is_probably_not_meant(self, settings: dict[str, Any], variable: str) -> None:
+        (found,) = check._settings(Settings(site_id="site", api_key="key", **settings))
+
+        assert found.state is check.State.WARNING
+        assert found.sentence.startswith(variable)
+
+    def test_asks_viafoura_nothing_when_disabled(
+        self,
+        environment: dict[str, str],
+        viafoura: SimulatedViafoura,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: Lines,
+    ) -> None:
+        monkeypatch.setenv("VIAFOURA_ENABLED", "0")
+
+        code, found = checks(capsys)
+
+        assert code == 0
+        assert found[0][2].startswith("VIAFOURA_ENABLED=0")
+        assert viafoura.calls == ()
+
+
+SITES = """
+import sys
+
+
+def flat(environ, start_response):
+    return []
+
+
+async def asgi3(scope, receive, send):
+    pass
+
+
+def asgi2(scope):
+    return None
+
+
+class Asgi3:
+    async def __call__(self, scope, receive, send):
+        pass
+
+
+class Awaitable:
+    def __init__(self, scope, receive, send):
+        pass
+
+    def __await__(self):
+        yield
+
+
+asgi_object = Asgi3()
+number = 3
+
+
+def odd(environ, start_response):
+    return []
+
+
+odd.__signature__ = 3
+
+
+def noisy():
+    print("said by the site")
+    return flat
+
+
+def leaving():
+    sys.exit(3)
+"""
+
+
+class TestCheckOfTheApplication:
+    """``viafoura-mw check`` where there is an application, or should be."""
+
+    @pytest.fixture(autouse=True)
+    def _sites(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
+        (tmp_path / "some_sites.py").write_text(SITES)
+        monkeypatch.syspath_prepend(str(tmp_path))
+
+    @pytest.mark.parametrize(
+        ("name", "door", "preset"),
+        [
+            ("flat", "wsgi", "remote-user"),
+            ("noisy()", "wsgi", "remote-user"),
+            ("odd", "wsgi", "remote-user"),
+            ("asgi3", "asgi", "scope"),
+            ("asgi2", "asgi", "scope"),
+            ("asgi_object", "asgi", "scope"),
+            ("Awaitable", "asgi", "scope"),
+        ],
+    )
+    def test_tells_which_door_it_needs_and_which_preset_reads_the_user(
+        self, name: str, door: str, preset: str, capsys: Lines
+    ) -> None:
+        code, found = checks(capsys, "--app", f"some_sites:{name}")
+
+        assert code == 0
+        assert ("ok", "application", f"some_sites:{name} is there; serve viafoura_mw.{door}:application") in found
+        assert [sentence.startswith(f"preset {preset}: ") for _, subject, sentence in found if subject == "user"] == [
+            True
+        ]
+
+    @pytest.mark.parametrize(
+        ("name", "reason"),
+        [
+            ("number", "TypeError"),
+            ("absent", "AttributeError"),
+            ("leaving()", "SystemExit"),
+        ],
+    )
+    def test_tells_why_it_is_not_there(
+        self, name: str, reason: str, monkeypatch: pytest.MonkeyPatch, capsys: Lines
+    ) -> None:
+        monkeypatch.setenv("VIAFOURA_APP", f"some_sites:{name}")
+
+        code, found = checks(capsys)
+
+        assert code == 1
+        assert [reason in sentence for state, subject, sentence in found if subject == "application"] == [True]
+        assert ("ok", "token") in named(found)
+
+    @pytest.mark.parametrize(("app", "preset"), [("asgi3", "remote-user"), ("flat", "scope")])
+    def test_warns_of_a_user_who_is_read_where_there_is_none(
+        self, app: str, preset: str, monkeypatch: pytest.MonkeyPatch, capsys: Lines
+    ) -> None:
+        monkeypatch.setenv("VIAFOURA_USER", preset)
+
+        _, found = checks(capsys, "--app", f"some_sites:{app}")
+
+        assert ("warning", "user") in named(found)
+
+    def test_reads_nobody_where_the_user_is_off(self, monkeypatch: pytest.MonkeyPatch, capsys: Lines) -> None:
+        monkeypatch.setenv("VIAFOURA_USER", "off")
+
+        _, found = checks(capsys)
+
+        assert "user" not in {subject for _, subject, _ in found}
+
+
+class TestCheckOfViafoura:
+    """``viafoura-mw check`` where Viafoura does not do as it should."""
+
+    @pytest.mark.parametrize(
+        ("kind", "fault", "advice"),
+        [
+            ("token", Fault.status(401), "copy VIAFOURA_SITE_ID and VIAFOURA_API_KEY"),
+            ("token", Fault.html(), "look at VIAFOURA_API_URL"),
+            ("token", Fault.refuse(), "look at VIAFOURA_API_URL"),
+            ("login", Fault.status(403), "try another id or name"),
+            ("logout", Fault.status(403), "the session ends by itself"),
+        ],
+    )
+    def test_tells_what_failed_and_what_to_change(
+        self,
+        kind: Any,
+        fault: Fault,
+        advice: str,
+        environment: dict[str, str],
+        viafoura: SimulatedViafoura,
+        capsys: Lines,
+    ) -> None:
+        viafoura.fail(kind, fault)
+
+        code, found = checks(capsys, "--login", "test-1")
+
+        assert code == 1
+        assert found[-1][:2] == ("failed", kind)
+        assert advice in found[-1][2]
+
+    def test_warns_of_a_viafoura_that_no_page_would_wait_for(
+        self,
+        environment: dict[str, str],
+        viafoura: SimulatedViafoura,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: Lines,
+    ) -> None:
+        monkeypatch.setenv("VIAFOURA_TIMEOUT", "0.01")
+        viafoura.fail("token", Fault.delay(0.1))
+
+        code, found = checks(capsys)
+
+        assert code == 0
+        assert named(found)[-2:] == [("ok", "token"), ("warning", "token")]

@@ -1,0 +1,185 @@
+"""The import graph is the architecture: each module imports only from those above it, and few know the world."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from importlib.util import resolve_name
+from pathlib import Path
+
+import pytest
+
+import viafoura_mw
+
+ROOT = Path(viafoura_mw.__file__).parent
+PACKAGE = ROOT.name
+
+#: From the ground up; those of one line know nothing of each other.
+LAYERS = """
+    errors log
+    user.sources
+    user.user
+    user.presets
+    settings
+    page.html page.codings page.charsets
+    viafoura.transport
+    viafoura.client
+    viafoura.pool viafoura.breaker
+    viafoura.workers
+    viafoura.sessions
+    page.rewriter
+    response.cookie
+    response.request response.headers response.proxies
+    response.exchange
+    user.frameworks
+    user.reader
+    runtime
+    loading waiting
+    wsgi asgi
+    paste gunicorn cgi
+    testing
+    demo
+    commands
+    __main__
+"""
+WINGS = {"user", "viafoura", "page", "response"}
+LEVELS = {name: level for level, line in enumerate(LAYERS.strip().splitlines()) for name in line.split()}
+
+#: Who may import what of the world outside, besides the standard library.
+FOREIGN = {
+    "webob": {"response.cookie", "demo"},
+    "requests": {"viafoura.transport"},
+    "urllib3": {"viafoura.transport"},
+    "starlette": {"asgi", "demo"},
+    "asgiref": {"asgi", "user.frameworks"},
+    "anyio": {"asgi", "waiting"},
+    "trio": {"waiting"},
+    "wsgiref": {"wsgi", "paste", "cgi", "demo", "testing"},
+}
+
+
+def _modules() -> dict[str, ast.Module]:
+    """The package's modules by their dotted names."""
+    trees = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT.parent).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        trees[name] = ast.parse(path.read_bytes())
+    return trees
+
+
+MODULES = _modules()
+
+
+def _imports(name: str) -> Iterator[str]:
+    """The dotted names of all modules that a module imports, at any depth of its code."""
+    is_package = (ROOT.parent / name.replace(".", "/") / "__init__.py").exists()
+    package = name if is_package else name.rpartition(".")[0]
+    for node in ast.walk(MODULES[name]):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            source = resolve_name("." * node.level + (node.module or ""), package)
+            inner = [f"{source}.{alias.name}" for alias in node.names]
+            yield from (module if module in MODULES else source for module in inner)
+
+
+def _room(name: str) -> str:
+    """The part of the house in which a module is: a wing's file or package, or one at the top."""
+    names = name.split(".")[1:]
+    return ".".join(names[: 2 if names and names[0] in WINGS else 1])
+
+
+def _pairs() -> list[tuple[str, str]]:
+    """Who imports whom within the package."""
+    return [(name, other) for name in MODULES for other in {*_imports(name)} if other in MODULES]
+
+
+def test_every_module_has_its_place() -> None:
+    """A new module is put into the list."""
+    assert {_room(name) for name in MODULES} - {"", *WINGS} == {*LEVELS}
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if _room(name) in LEVELS])
+def test_imports_only_from_above(name: str) -> None:
+    """At whatever depth of its code, and from no neighbour."""
+    others = {other for other in _imports(name) if other in MODULES and _room(other) != _room(name)}
+    others -= {PACKAGE, *(f"{PACKAGE}.{wing}" for wing in WINGS)}
+    wrong = {other for other in others if LEVELS[_room(other)] >= LEVELS[_room(name)]}
+    assert not wrong
+
+
+def test_has_no_cycles() -> None:
+    """Within a package neither; a package's own ``__init__`` imports its modules, and they do not import it back."""
+    graph: dict[str, set[str]] = {name: set() for name in MODULES}
+    for name, other in _pairs():
+        graph[name].add(other)
+    assert len([*TopologicalSorter(graph).static_order()]) == len(MODULES)
+
+
+def test_the_doors_never_import_each_other() -> None:
+    """Neither decides anything that the other would need."""
+    doors = {"wsgi": "asgi", "asgi": "wsgi"}
+    assert not [pair for pair in _pairs() if doors.get(_room(pair[0])) == _room(pair[1])]
+
+
+@pytest.mark.parametrize("library", FOREIGN)
+def test_few_know_a_library(library: str) -> None:
+    """A dependency is known in one place, so that it can be replaced there."""
+    users = {_room(name) for name in MODULES for other in _imports(name) if other.partition(".")[0] == library}
+    assert users <= FOREIGN[library]
+
+
+def test_imports_no_other_library_by_name() -> None:
+    """What is neither the standard library's nor listed here is optional, and imported where it is asked for."""
+    optional = {"brotli", "brotlicffi", "zstandard", "uvicorn", "waitress", "pytest", "gunicorn"}
+    tops = {other.partition(".")[0] for name in MODULES for other in _imports(name)}
+    assert tops - sys.stdlib_module_names - {PACKAGE} <= {*FOREIGN, *optional}
+
+
+def test_only_the_wsgi_door_knows_an_environs_keys() -> None:
+    """Others are given plain values."""
+    knowing = {
+        _room(name)
+        for name, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith(("HTTP_", "wsgi."))
+    }
+    assert knowing <= {"wsgi", "cgi", "demo", "testing", "commands"}
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    """``os.environ`` is asked in one place; a section of an ini file is laid over it in another."""
+    knowing = {
+        _room(name)
+        for name, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv") and _is_os(node.value)
+    }
+    assert knowing <= {"settings", "paste", "commands", "demo", "testing"}
+
+
+def _is_os(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "os"
+
+
+@pytest.mark.parametrize(
+    ("name", "never"),
+    [
+        ("viafoura_mw", {"requests", "urllib3", "ssl"}),
+        ("viafoura_mw.gunicorn", {"requests", "urllib3", "ssl"}),
+        ("viafoura_mw.wsgi", {"requests", "urllib3", "asyncio", "anyio", "starlette", "trio"}),
+        ("viafoura_mw.asgi", {"requests", "urllib3", "trio", "flask", "django"}),
+    ],
+)
+def test_imports_nothing_too_early(name: str, never: set[str], tmp_path: Path) -> None:
+    """gevent patches ``ssl`` after a configuration was read; a door brings nothing of the other one with it."""
+    program = f"import sys; before = {{*sys.modules}}; import {name}; print(*({{*sys.modules}} - before), sep='\\n')"
+    environ = {"PYTHONPATH": str(ROOT.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environ, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    imported = {*done.stdout.split()}
+    assert name in imported
+    assert not never & imported

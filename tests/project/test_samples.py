@@ -1,0 +1,251 @@
+"""Every sample, started as its README says: before, and with the middleware around it."""
+
+import base64
+import contextlib
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers import (
+    ROOT,
+    SERVERS,
+    Answer,
+    Browser,
+    Running,
+    environ_of_process,
+    exchange,
+    program,
+    readable_packages,
+    serving,
+)
+from viafoura_mw.testing import SimulatedViafoura
+
+SAMPLES = ROOT / "samples"
+ANN = base64.b64encode(b"ann:apple").decode()
+
+
+@contextlib.contextmanager
+def copied(sample: str) -> Iterator[Path]:
+    """A copy of a sample's folder, where whoever it runs as may read and it may write."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / sample
+        shutil.copytree(SAMPLES / sample, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        for path in (Path(folder), copy):
+            path.chmod(0o777)
+        yield copy
+
+
+@contextlib.contextmanager
+def started(folder: Path, script: str, environ: Mapping[str, str]) -> Iterator[Running]:
+    """A sample as one of its scripts starts it; ``PORT`` is known only once a port has been picked."""
+    with serving(lambda port, _: ["env", f"PORT={port}", str(folder / script)], environ, cwd=folder) as running:
+        yield running
+
+
+# How a reader signs in to each of the sites, and as whom Viafoura is to know them.
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A sample's reader: by what id and name, and how they sign in and out."""
+
+    id: str
+    name: str
+    sign_in: Callable[[Browser], None]
+    sign_out: Callable[[Browser], None] | None = None
+    prepare: Callable[[Path], None] = lambda _: None
+
+
+def _by_form(**form: str) -> Callable[[Browser], None]:
+    def sign_in(browser: Browser) -> None:
+        assert browser.post("/sign-in", **form).status == 303
+
+    return sign_in
+
+
+def _out(browser: Browser) -> None:
+    assert browser.post("/sign-out").status == 303
+
+
+def _token(page: Answer) -> str:
+    found = re.search(rb'name="csrfmiddlewaretoken" value="([^"]+)"', page.body)
+    assert found
+    return found[1].decode()
+
+
+def _in_to_django(browser: Browser) -> None:
+    token = _token(browser.get("/sign-in"))
+    answer = browser.post("/sign-in", username="ann", password="apple-pie-3119", csrfmiddlewaretoken=token)
+    assert answer.status == 302
+
+
+def _out_of_django(browser: Browser) -> None:
+    assert browser.post("/sign-out", csrfmiddlewaretoken=_token(browser.get())).status == 302
+
+
+def django_with_ann(folder: Path, python: str = sys.executable) -> None:
+    """Make the Django sample's database, with its reader in it."""
+    make = (
+        "from django.contrib.auth.models import User; User.objects.create_user("
+        "'ann', 'ann@gazette.example', 'apple-pie-3119', pk=17, first_name='Ann', last_name='Lee')"
+    )
+    for arguments in (["migrate", "--verbosity", "0"], ["shell", "--command", make]):
+        command = [python, "manage.py", *arguments]
+        subprocess.run(command, cwd=folder, env=environ_of_process({}), check=True, capture_output=True)
+
+
+def _in_to_apache(browser: Browser) -> None:
+    browser.always["Authorization"] = f"Basic {ANN}"
+
+
+BY_SITE = {
+    "django-gunicorn": Sample("17", "Ann Lee", _in_to_django, _out_of_django, django_with_ann),
+    "fastapi-uvicorn": Sample("17", "Ann Lee", _by_form(reader="ann"), _out),
+    "flask-gunicorn": Sample("Ann", "Ann", _by_form(reader="Ann"), _out),
+    "flask-login-waitress": Sample("r-17", "Ann Lee", _by_form(email="ann@gazette.example", password="apple"), _out),
+    "mod-wsgi-apache": Sample("ann", "ann", _in_to_apache),
+    "pyramid-paste": Sample("ann", "ann", _by_form(reader="ann"), _out),
+    "starlette-uvicorn": Sample("Ann", "Ann", _by_form(reader="Ann"), _out),
+}
+BEHIND_A_PROXY = "oauth2-proxy-nginx"
+
+
+def test_every_sample_is_tested() -> None:
+    """No folder is forgotten, here or in the samples' README."""
+    folders = {path.name for path in SAMPLES.iterdir() if path.is_dir()}
+    readme = (SAMPLES / "README.md").read_text("utf-8")
+
+    assert folders == {*BY_SITE, BEHIND_A_PROXY} == set(re.findall(r"\]\(([\w-]+)\)", readme))
+
+
+@pytest.mark.parametrize("sample", [*BY_SITE, BEHIND_A_PROXY])
+def test_a_sample_knows_nothing_of_the_middleware(sample: str) -> None:
+    """No file of a site says anything of this package, but those that start it."""
+    starting = {"README.md", "start.sh", "site.ini", "viafoura.wsgi", "nginx.conf"}
+    files = [path for path in (SAMPLES / sample).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+
+    telling = {path.name for path in files if re.search(r"(?i)viafoura[_-](?!platform)", path.read_text("utf-8"))}
+
+    assert telling <= starting
+
+
+@pytest.mark.parametrize("name", BY_SITE)
+def test_a_reader_is_signed_in_to_viafoura(name: str, viafoura: SimulatedViafoura) -> None:
+    """The anonymous page stays the bare site's, byte for byte; a reader who signs in has a session of their own; the
+    next page costs no call; who signs out of the site is signed out of Viafoura."""
+    if name == "mod-wsgi-apache" and (
+        missing := next(server.missing for server in SERVERS if server.name == "mod_wsgi")
+    ):
+        pytest.skip(missing)
+    sample = BY_SITE[name]
+    with copied(name) as folder:
+        sample.prepare(folder)
+        environ = viafoura.environ()
+        if name == "mod-wsgi-apache":
+            (folder / "viafoura.env").write_text("".join(f"{k}={v}\n" for k, v in environ.items()))
+            environ = {"PACKAGES": f"{readable_packages(folder)}:{sysconfig.get_path('purelib')}"}
+        with started(folder, "start-before.sh", {}) as bare:
+            page_before = exchange(bare.port, "GET / HTTP/1.1\nAccept: text/html")
+        with started(folder, "start.sh", environ) as site, Browser(site.port, closes=True) as browser:
+            page = exchange(site.port, "GET / HTTP/1.1\nAccept: text/html")
+            assert not viafoura.calls
+            sample.sign_in(browser)
+            first, second = browser.get(), browser.get()
+            if sample.sign_out:
+                sample.sign_out(browser)
+                after = browser.get()
+                viafoura.wait_for("logout")
+                assert after.pair is None
+
+    assert page == page_before
+    assert first.pair == second.pair is not None
+    user_id, session = first.pair
+    assert viafoura.users[sample.id].user_id == int(user_id)
+    assert viafoura.users[sample.id].name == sample.name
+    assert [call.form["id"] for call in viafoura.calls if call.kind == "login"] == [sample.id]
+    logouts = [call.form["session"] for call in viafoura.calls if call.kind == "logout"]
+    assert logouts == ([session] if sample.sign_out else [])
+
+
+# Behind oauth2-proxy and nginx.
+
+
+class _StandIn(BaseHTTPRequestHandler):
+    """What oauth2-proxy answers nginx with ``--set-xauthrequest``: who is signed in, or the page to do so."""
+
+    def do_GET(self) -> None:
+        signed_in = "_oauth2_proxy=ann" in self.headers.get("Cookie", "")
+        auth = self.path == "/oauth2/auth"
+        page = b"" if auth else b"<!doctype html><title>Sign in</title>"
+        self.send_response((202 if signed_in else 401) if auth else 403)
+        if auth and signed_in:
+            self.send_header("X-Auth-Request-User", "idp|17")
+            self.send_header("X-Auth-Request-Preferred-Username", "ann")
+            self.send_header("X-Auth-Request-Email", "ann@gazette.example")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's own name
+        pass
+
+
+@contextlib.contextmanager
+def _oauth2_proxy() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _StandIn) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextlib.contextmanager
+def _nginx(folder: Path, site: int, oauth2_proxy: int) -> Iterator[Running]:
+    """The sample's nginx on a free port, in front of these two."""
+    configuration = (folder / "nginx.conf").read_text()
+
+    def command(port: int, _: Path) -> list[str]:
+        ports = {"8000": port, "8001": site, "4180": oauth2_proxy}
+        text = re.sub(r"127\.0\.0\.1:(\d+)", lambda found: f"127.0.0.1:{ports[found[1]]}", configuration)
+        (folder / "ports.conf").write_text(text)
+        return [program("nginx"), "-p", str(folder), "-c", str(folder / "ports.conf")]
+
+    with serving(command, {}, cwd=folder) as running:
+        yield running
+
+
+@pytest.mark.skipif(not program("nginx"), reason="nginx not installed")
+def test_a_reader_behind_oauth2_proxy_is_signed_in_to_viafoura(viafoura: SimulatedViafoura) -> None:
+    """nginx says who the reader is; what the visitor says of that, past nginx or through it, counts for nothing."""
+    with copied(BEHIND_A_PROXY) as folder, contextlib.ExitStack() as stack:
+        site = stack.enter_context(started(folder, "start.sh", viafoura.environ()))
+        nginx = stack.enter_context(_nginx(folder, site.port, stack.enter_context(_oauth2_proxy())))
+        browser = stack.enter_context(Browser(nginx.port))
+        anonymous = browser.get(X_Forwarded_User="idp|42", X_Forwarded_Preferred_Username="bob")
+        browser.cookies["_oauth2_proxy"] = "ann"
+        first, second = browser.get(), browser.get(X_Forwarded_User="idp|42")
+        underscored = browser.ask("GET", "/", {"X_Forwarded_User": "idp|42", "Accept": "text/html"})
+        past = stack.enter_context(Browser(site.port, closes=True))
+        forged = past.get(X_Forwarded_User="idp|42", X_Forwarded_Preferred_Username="bob")
+        guessed = past.get(
+            X_Forwarded_User="idp|42", X_Forwarded_Preferred_Username="bob", X_Viafoura_Proxy_Secret="a-guess"
+        )
+
+    assert (anonymous.status, b"Sign in" in anonymous.body) == (403, True)
+    assert first.pair == second.pair == underscored.pair is not None
+    assert forged.pair is guessed.pair is None
+    assert {account.id: account.name for account in viafoura.users.values()} == {"idp|17": "ann"}
+    assert viafoura.count("login") == 1

@@ -1,0 +1,333 @@
+"""What the tree construction stage does to the tokenizer, as far as tokens alone can tell.
+
+WHATWG §13.2.6. A browser's tokenizer asks the stack of open elements three things: whether a start tag's element holds
+text (``<style>`` does in HTML and does not in SVG), whether ``<![CDATA[`` opens a section, and whether a ``<script>``
+is an HTML one at all. In plain HTML no stack is needed for the answers, and none is kept: elements are pushed only for
+``template``, ``select``, ``svg``, ``math`` and what stands inside of the last two. Beyond that it is remembered
+whether a ``<frameset>`` could still take the body's place.
+
+Where the answer depends on elements that are not kept, :data:`Next.LOST` is returned and nothing may be matched any
+more: a page left as it was beats a wrong place. The package's docstring lists those cases.
+"""
+
+from enum import Enum, auto
+from itertools import takewhile
+from typing import Final, NamedTuple
+
+from viafoura_mw.page.html.start_tag import attributes, value_of
+
+# Deeper than drawings and templates nest, so that memory is bounded, and the time that a tag takes.
+MAX_DEPTH: Final = 100
+# No element of HTML, SVG or MathML has a name of half this length; longer ones are not told apart.
+MAX_NAME: Final = 64
+
+
+class Next(Enum):
+    """What the tokenizer does after a tag."""
+
+    DATA = auto()
+    TEXT = auto()  # RCDATA and RAWTEXT: up to the end tag of the same name
+    SCRIPT = auto()
+    LOST = auto()  # nothing can be known any more, or nothing but text can come
+
+
+class Point(Enum):
+    """Where HTML may stand inside of foreign content (WHATWG §13.2.6, "integration point")."""
+
+    NONE = auto()
+    HTML = auto()
+    MATHML_TEXT = auto()
+    ANNOTATION = auto()  # annotation-xml without an HTML encoding: only <svg> is read by the rules of HTML
+
+
+class Element(NamedTuple):
+    """An open element."""
+
+    namespace: str
+    name: bytes
+    point: Point = Point.NONE
+
+
+HTML: Final = "html"
+SVG: Final = "svg"
+MATHML: Final = "math"
+
+# What the first tag in a template is tells the insertion mode of all that follows (WHATWG §13.2.6.4.22).
+TEMPLATE: Final = Element(HTML, b"template")
+TEMPLATE_IN_BODY: Final = Element(HTML, b"template in body")
+TEMPLATE_OF_COLUMNS: Final = Element(HTML, b"template of columns")  # "in column group": all but templates is ignored
+_TEMPLATES: Final = frozenset({TEMPLATE, TEMPLATE_IN_BODY, TEMPLATE_OF_COLUMNS})
+# The standard of 2025 lets select hold any element; before it, most start tags were ignored there, and some ended it.
+SELECT: Final = Element(HTML, b"select")
+SELECT_OR_NOT: Final = Element(HTML, b"select or not")  # older parsers have left it, newer ones are still inside
+SELECT_FOR_GOOD: Final = Element(HTML, b"select for good")  # </select> may be ignored
+_SELECTS: Final = frozenset({SELECT, SELECT_OR_NOT, SELECT_FOR_GOOD})
+
+SCRIPT: Final = b"script"
+TEXT_ELEMENTS: Final = frozenset(b"style title textarea xmp iframe noembed noframes noscript".split())
+FRAMESET: Final = b"frameset"
+PLAINTEXT: Final = b"plaintext"
+
+_BREAKOUT: Final = frozenset(
+    b"b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 head hr i img li listing menu meta "
+    b"nobr ol p pre ruby s small span strong strike sub sup table tt u ul var".split()
+)
+_MATHML_TEXT: Final = frozenset(b"mi mo mn ms mtext".split())
+_SVG_POINTS: Final = frozenset(b"foreignobject desc title".split())
+_TABLE: Final = frozenset(b"caption col colgroup table tbody td tfoot th thead tr".split())
+_SCOPES: Final = frozenset(b"applet marquee object".split())
+_VOID: Final = frozenset(
+    b"area base basefont bgsound br embed hr image img input keygen link meta param source track wbr".split()
+)
+_IGNORED: Final = frozenset(b"body frame frameset head html".split())
+# What in HTML is never open while a tag is read: its end tag closes nothing, whatever stands around it.
+_NEVER_OPEN: Final = (TEXT_ELEMENTS | _VOID | _IGNORED | {SCRIPT, b"svg", b"math"}) - {b"br"}
+# "Any other start tag" makes a template's contents a body's, or a table's; these do not.
+_NEUTRAL_IN_TEMPLATE: Final = frozenset(b"base basefont bgsound link meta noframes script style template title".split())
+# They begin a body, and set the "frameset-ok" flag to "not ok": a frameset that follows is ignored (WHATWG
+# §13.2.6.4.7). In a template they set the flag as well, but where no body has begun yet nobody asks for it.
+_KEEP_BODY: Final = frozenset(b"body iframe select textarea xmp".split())
+_FORMATTING: Final = frozenset(b"a b big code em font i nobr s small strike strong tt u".split())
+_HEADINGS: Final = frozenset(b"h1 h2 h3 h4 h5 h6".split())
+_BLOCKS: Final = frozenset(
+    b"address article aside blockquote center details dialog dir div dl fieldset figcaption figure footer header "
+    b"hgroup listing main menu nav ol pre search section summary ul".split()
+)
+_CLOSE_P: Final = _BLOCKS | _HEADINGS | frozenset(b"p li dd dt hr xmp".split())
+_ITEMS: Final = {b"li": frozenset({b"li"}), b"dd": frozenset({b"dd", b"dt"}), b"dt": frozenset({b"dd", b"dt"})}
+_HOLD_ITEMS: Final = _BLOCKS - {b"address", b"div"}
+_IMPLIED: Final = frozenset(b"p li dd dt".split())
+# What depends on the form pointer, on ruby or on option inside of an integration point is not followed.
+_NOT_FOLLOWED: Final = _TABLE | frozenset(b"form select option optgroup rb rp rt rtc".split())
+_ONE_AT_A_TIME: Final = frozenset(b"a button nobr".split())
+_CAREFUL: Final = _ONE_AT_A_TIME | _CLOSE_P
+
+
+class OpenElements:
+    """The open elements that matter, outermost first."""
+
+    def __init__(self) -> None:
+        self._stack: list[Element] = []
+        self._templates = 0
+        self._keeps_body = False  # no frameset can take the body's place any more
+
+    @property
+    def plain(self) -> bool:
+        """Whether this is HTML outside of template, select, svg and math."""
+        return not self._stack
+
+    @property
+    def inert(self) -> bool:
+        """Whether this is inside of a template, where no script counts."""
+        return self._templates > 0
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the current node is an SVG or MathML element: CDATA sections are then possible."""
+        return bool(self._stack) and self._stack[-1].namespace != HTML
+
+    def reads_as_html(self, name: bytes) -> bool:
+        """Whether the rules of HTML apply to a start tag of this name (the dispatcher of WHATWG §13.2.6)."""
+        if not self.foreign:
+            return True
+        match self._stack[-1].point:
+            case Point.HTML:
+                return True
+            case Point.MATHML_TEXT:
+                return name not in (b"mglyph", b"malignmark")
+            case Point.ANNOTATION:
+                return name == b"svg"
+            case _:
+                return False
+
+    def start(self, name: bytes, self_closing: bool, tag: bytes) -> Next:
+        """A start tag. ``tag`` is its spelling, needed only where :func:`needs_spelling` says so."""
+        if len(name) > MAX_NAME and not self.plain:
+            return Next.LOST
+        if not self.reads_as_html(name):
+            if name not in _BREAKOUT and not (name == b"font" and _breaks_out(tag)):
+                return Next.DATA if self_closing else self._push_foreign(self._stack[-1].namespace, name, tag)
+            self._leave_foreign()
+        if name == b"template":
+            return self._push(TEMPLATE)
+        if self._stack and self._stack[-1] is TEMPLATE:
+            self._stack[-1] = _template_that_begins_with(name)
+        if self._stack and self._stack[-1] is TEMPLATE_OF_COLUMNS:
+            return Next.DATA
+        if name == PLAINTEXT or (name == FRAMESET and not self._keeps_body):
+            return Next.LOST
+        if not self._stack or self._stack[-1] in _TEMPLATES:
+            return self._start_plain(name, self_closing)
+        if self._stack[-1] in _SELECTS:
+            return self._start_in_select(name)
+        return self._start_in_point(name, self_closing)
+
+    def end(self, name: bytes) -> Next:
+        """An end tag."""
+        if len(name) > MAX_NAME and not self.plain:
+            return Next.LOST
+        if self.foreign:
+            return self._end_in_foreign(name)
+        if name == b"template":
+            return self._end_template()
+        if not self._stack or self._stack[-1] in _TEMPLATES:
+            return Next.DATA
+        if self._stack[-1] in _SELECTS:
+            if name == b"select" and self._stack[-1] is not SELECT_FOR_GOOD:
+                self._stack.pop()
+            return Next.DATA
+        return self._end_in_point(name)
+
+    def _push(self, element: Element) -> Next:
+        if len(self._stack) == MAX_DEPTH:
+            return Next.LOST
+        self._stack.append(element)
+        self._templates += element is TEMPLATE
+        return Next.DATA
+
+    def _push_foreign(self, namespace: str, name: bytes, tag: bytes) -> Next:
+        point = _point(namespace, name, tag)
+        return Next.LOST if point is None else self._push(Element(namespace, name, point))
+
+    def _leave_foreign(self) -> None:
+        """A start tag of HTML's own (or ``</p>``, ``</br>``) ends what is foreign up to an integration point."""
+        while self.foreign and self._stack[-1].point not in (Point.HTML, Point.MATHML_TEXT):
+            self._stack.pop()
+
+    def _start_plain(self, name: bytes, self_closing: bool) -> Next:
+        if name in _KEEP_BODY and not self._stack:
+            self._keeps_body = True
+        if name == SCRIPT:
+            return Next.SCRIPT
+        if name in TEXT_ELEMENTS:
+            return Next.TEXT
+        if name in (b"svg", b"math"):
+            return Next.DATA if self_closing else self._push(Element(name.decode(), name))
+        return self._push(SELECT) if name == b"select" else Next.DATA
+
+    def _start_in_select(self, name: bytes) -> Next:
+        if name == SCRIPT:
+            return Next.SCRIPT
+        if name == b"textarea":
+            self._stack[-1] = self._doubted()
+            return Next.TEXT
+        if name in TEXT_ELEMENTS or name in (b"svg", b"math"):
+            return Next.LOST
+        if name in (b"input", b"keygen"):
+            self._stack[-1] = self._doubted()
+        elif name in _TABLE or name in _SCOPES:
+            self._stack[-1] = SELECT_FOR_GOOD
+        elif name == b"select" and self._stack[-1] is SELECT:
+            self._stack.pop()
+        return Next.DATA
+
+    def _doubted(self) -> Element:
+        return SELECT_FOR_GOOD if self._stack[-1] is SELECT_FOR_GOOD else SELECT_OR_NOT
+
+    def _inner(self) -> list[bytes]:
+        """The names of the HTML elements that are open inside of the innermost integration point."""
+        inner = takewhile(lambda element: element.namespace == HTML, reversed(self._stack))
+        return [element.name for element in inner][::-1]
+
+    def _start_in_point(self, name: bytes, self_closing: bool) -> Next:
+        """HTML inside of an integration point: elements are followed while they nest without repairs."""
+        if name in _NOT_FOLLOWED or (name in _CAREFUL and not self._make_room(name, self._inner())):
+            return Next.LOST
+        if name == SCRIPT:
+            return Next.SCRIPT
+        if name in TEXT_ELEMENTS:
+            return Next.TEXT
+        if name in _VOID or name in _IGNORED:
+            return Next.DATA
+        if name in (b"svg", b"math"):
+            return Next.DATA if self_closing else self._push(Element(name.decode(), name))
+        return self._push(Element(HTML, name))
+
+    def _make_room(self, name: bytes, inner: list[bytes]) -> bool:
+        """Close what the start tag implies to be closed; ``False`` when more than the current node would have to be."""
+        if name in _ONE_AT_A_TIME:
+            return name not in inner
+        closed = _ITEMS.get(name, frozenset())
+        if inner and inner[-1] in closed:
+            self._stack.pop()
+            inner.pop()
+        elif not closed.isdisjoint(inner) and inner[-1] not in _HOLD_ITEMS:
+            return False
+        if name in _CLOSE_P and b"p" in inner:
+            if inner[-1] != b"p":
+                return False
+            self._stack.pop()
+            inner.pop()
+        if name in _HEADINGS and inner and inner[-1] in _HEADINGS:
+            self._stack.pop()
+        return True
+
+    def _end_template(self) -> Next:
+        if self._templates:
+            while self._stack.pop() not in _TEMPLATES:
+                pass
+            self._templates -= 1
+        return Next.DATA
+
+    def _end_in_foreign(self, name: bytes) -> Next:
+        if name in (b"p", b"br"):
+            self._leave_foreign()
+            return Next.DATA
+        stopped = False
+        for depth in range(len(self._stack) - 1, -1, -1):
+            element = self._stack[depth]
+            if element.namespace == HTML:
+                break
+            if element.name == name:
+                del self._stack[depth:]
+                return Next.DATA
+            stopped = stopped or element.point is not Point.NONE
+        if name == b"template":
+            return self._end_template()
+        # The rules of HTML look for an element outside; an integration point on the way hides it, but from a table's.
+        return Next.DATA if name in _NEVER_OPEN or (stopped and name not in _TABLE) else Next.LOST
+
+    def _end_in_point(self, name: bytes) -> Next:
+        if self._stack[-1].name == name:
+            self._stack.pop()
+            return Next.DATA
+        inner = self._inner()
+        if name in _TABLE:
+            return Next.LOST
+        if name in _HEADINGS and not _HEADINGS.isdisjoint(inner):
+            return Next.LOST
+        if name in inner:
+            above = inner[len(inner) - inner[::-1].index(name) :]
+            if name not in _BLOCKS or not _IMPLIED.issuperset(above):
+                return Next.LOST
+            del self._stack[-len(above) - 1 :]
+        return Next.DATA
+
+
+def _template_that_begins_with(name: bytes) -> Element:
+    if name == b"col":
+        return TEMPLATE_OF_COLUMNS
+    return TEMPLATE if name in _NEUTRAL_IN_TEMPLATE else TEMPLATE_IN_BODY
+
+
+def needs_spelling(name: bytes) -> bool:
+    """Whether a start tag inside of foreign content is understood only with its attributes."""
+    return name in (b"font", b"annotation-xml")
+
+
+def _breaks_out(font: bytes) -> bool:
+    return any(each.name in (b"color", b"face", b"size") for each in attributes(font))
+
+
+def _point(namespace: str, name: bytes, tag: bytes) -> Point | None:
+    """What an element is to the HTML in it; ``None`` when its attribute is spelled with named references."""
+    if namespace == SVG:
+        return Point.HTML if name in _SVG_POINTS else Point.NONE
+    if name in _MATHML_TEXT:
+        return Point.MATHML_TEXT
+    if name != b"annotation-xml":
+        return Point.NONE
+    encoding = (value_of(tag, b"encoding") or b"").lower()
+    if b"&" in encoding:
+        return None
+    return Point.HTML if encoding in (b"text/html", b"application/xhtml+xml") else Point.ANNOTATION

@@ -1,0 +1,365 @@
+"""A tokenizer of WHATWG HTML (§13.2.5) that knows only what it needs to find one start tag, and can be interrupted.
+
+Every state survives the end of a chunk: a tag, a comment or a script may be cut anywhere, and each byte is still looked
+at a bounded number of times. Only a few undecided bytes (:data:`MAX_NAME` and two) are looked at again with the next
+chunk, and of a tag that is cut only a ``<script`` that may be the one sought is kept, up to :data:`MAX_TAG`.
+"""
+
+import re
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Final
+
+from viafoura_mw.page.html import tokens
+from viafoura_mw.page.html.open_elements import MAX_NAME, SCRIPT, Next, OpenElements, needs_spelling
+from viafoura_mw.page.html.start_tag import is_platform, may_be_platform
+
+# A start tag longer than this is never matched, and no more than this is held back of a page. The longest that sites
+# write are a few hundred bytes; one with a nonce, an integrity hash and inline handlers stays far below.
+MAX_TAG: Final = 65_536
+
+
+class _Tag(Enum):
+    """What is to be done when a tag ends."""
+
+    START = auto()
+    END = auto()
+    END_OF_TEXT = auto()  # of an element that holds text: it was never pushed, so that it is not popped
+
+
+class _Part(Enum):
+    """Where in a cut tag the tokenizer stands."""
+
+    TAG_NAME = auto()
+    BEFORE_NAME = auto()  # also after a quoted value and after a solidus: what they lead to is the same
+    NAME = auto()
+    AFTER_NAME = auto()
+    BEFORE_VALUE = auto()
+    DOUBLE_QUOTED = auto()
+    SINGLE_QUOTED = auto()
+    UNQUOTED = auto()
+
+
+_RUNS: Final = {
+    _Part.TAG_NAME: re.compile(rb"[^\t\n\f\r />]*+"),
+    _Part.BEFORE_NAME: re.compile(rb"[\t\n\f\r ]*+"),
+    _Part.NAME: re.compile(rb"[^\t\n\f\r />=]*+"),
+    _Part.AFTER_NAME: re.compile(rb"[\t\n\f\r ]*+"),
+    _Part.BEFORE_VALUE: re.compile(rb"[\t\n\f\r ]*+"),
+    _Part.DOUBLE_QUOTED: re.compile(rb'[^"]*+'),
+    _Part.SINGLE_QUOTED: re.compile(rb"[^']*+"),
+    _Part.UNQUOTED: re.compile(rb"[^\t\n\f\r >]*+"),
+}
+_QUOTED: Final = frozenset({_Part.DOUBLE_QUOTED, _Part.SINGLE_QUOTED})
+_VALUES: Final = {ord('"'): _Part.DOUBLE_QUOTED, ord("'"): _Part.SINGLE_QUOTED}
+_GREATER: Final = ord(">")
+_SOLIDUS: Final = ord("/")
+_EQUALS: Final = ord("=")
+_MAY_OPEN: Final = frozenset(b"=" + tokens.SPACES)
+
+
+class Tokenizer:
+    """Runs over the bytes of one page, in one piece or in several."""
+
+    def __init__(self) -> None:
+        self.finished: bool = False
+        #: The platform's start tag once it is found, and where it ends in the data of that run.
+        self.tag: bytes | None = None
+        self.tag_end: int = 0
+        #: Bytes of a cut tag from earlier runs that turned out not to be the one sought.
+        self.released: bytes = b""
+        #: Where in the data of the last run an unfinished tag that may be the one sought begins: 0 when it began
+        #: earlier, ``None`` when there is none.
+        self.held: int | None = None
+        self._elements = OpenElements()
+        self._state: Callable[[bytes, int], int] = self._data
+        self._name = b""
+        self._kind = _Tag.START
+        self._part = _Part.TAG_NAME
+        self._solidus = False
+        self._spelling: bytearray | None = None
+        self._begins = 0
+        self._special = 0  # up to here in the data of this run nothing but this may matter in plain HTML
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether a ``<script>`` that begins now could be the one sought: neither a template's nor SVG's own."""
+        return self._state == self._data and not self._elements.inert and self._elements.reads_as_html(SCRIPT)
+
+    def kept(self) -> bytes:
+        """What is held of an unfinished tag that may be the one sought."""
+        return bytes(self._spelling) if self._spelling and self._name == SCRIPT else b""
+
+    def run(self, data: bytes, position: int, end: int) -> int:
+        """Read on from a position until the tag is found, nothing can be known any more, or ``end`` is passed.
+
+        Gives the position of the first byte that is undecided and has to be seen again, together with what follows.
+        """
+        self._begins = self._special = 0
+        self.released = b""
+        while position < end and not self.finished:
+            following = self._state(data, position)
+            if following < 0:
+                position = ~following
+                break
+            position = following
+        self._keep(data)
+        return position
+
+    def _keep(self, data: bytes) -> None:
+        """Keep the spelling of a tag that goes on with the next data, while it may be of use."""
+        self.held = None
+        if self._spelling is None or self.finished:
+            return
+        sought = self._name == SCRIPT
+        if len(self._spelling) + len(data) - self._begins <= MAX_TAG:
+            self._spelling += data[self._begins :]
+            self.held = self._begins if sought else None
+        else:
+            self.released = bytes(self._spelling) if sought else b""
+            self._spelling = None
+
+    def _data(self, data: bytes, position: int) -> int:
+        """Data state, and the states that tell what a ``<`` begins (§13.2.5.1, .6, .7, .42)."""
+        position = self._skip_plain(data, position) if self._elements.plain else data.find(b"<", position)
+        if not 0 <= position < len(data):
+            return len(data)
+        if self._elements.plain:
+            end = self._common(data, position)
+            if end:
+                return end
+        tag = tokens.TAG.match(data, position)
+        if tag:
+            name = tag[2].lower()
+            return self._open(data, position, tag.end(), _Tag.END if tag[1] else _Tag.START, name)
+        if not tokens.UNDECIDED.match(data, position):
+            return self._declaration(data, position)
+        if len(data) - position <= MAX_NAME + 2:
+            return ~position
+        kind = _Tag.END if data[position + 1 : position + 2] == b"/" else _Tag.START
+        self._open(data, position, len(data), kind, data[position + 2 :].lower())
+        self._part = _Part.TAG_NAME
+        return len(data)
+
+    def _common(self, data: bytes, position: int) -> int:
+        """The end of a script or an icon as pages have them by the dozen; 0 where it takes a closer look."""
+        script = tokens.SCRIPT_TAG.match(data, position)
+        if not script:
+            icon = tokens.ICON.match(data, position)
+            return icon.end() if icon else 0
+        end = script.end()
+        if may_be_platform(data[position:end]):
+            return 0
+        # Inlined data has its "<" escaped as a rule, which makes the search for one worth its while.
+        less = data.find(b"<", end)
+        closing = tokens.SCRIPT_DATA.search(data, less) if less >= 0 else None
+        if closing and data.startswith(b">", closing.end()) and closing[0] != b"<!--":
+            return closing.end() + 1
+        self._name, self._state = SCRIPT, self._script
+        return end
+
+    def _skip_plain(self, data: bytes, position: int) -> int:
+        """Past what changes nothing in plain HTML, to the next ``<`` that may.
+
+        First the next tag that matters is searched by its bytes alone, and what stands ahead of it is not read tag by
+        tag where :func:`_known_data` can tell its end from its last bytes. It is read only where that fails.
+        """
+        if position >= self._special:
+            special = tokens.SPECIAL.search(data, position)
+            self._special = special.start() if special else len(data)
+            position = _known_data(data, position, self._special)
+        boring = tokens.BORING.match(data, position)
+        return boring.end() if boring else position
+
+    def _declaration(self, data: bytes, position: int) -> int:
+        """Markup declaration open state, bogus comments, and a ``<`` that is text."""
+        if data.startswith(b"<!--", position):
+            at_once = tokens.COMMENT_CLOSED_AT_ONCE.match(data, position + 4)
+            if at_once:
+                return at_once.end()
+            self._state = self._comment
+            return self._comment(data, position + 4)
+        if self._elements.foreign and data.startswith(b"<![CDATA[", position):
+            self._state = self._cdata
+            return position + 9
+        if data[position + 1] in b"!?/":
+            self._state = self._bogus_comment
+            return position + 2
+        return position + 1
+
+    def _comment(self, data: bytes, position: int) -> int:
+        return self._skip(tokens.COMMENT_END, 3, data, position)
+
+    def _bogus_comment(self, data: bytes, position: int) -> int:
+        """Bogus comment and DOCTYPE: both end at the first ``>``, whatever is quoted in them."""
+        return self._skip(tokens.BOGUS_END, 0, data, position)
+
+    def _cdata(self, data: bytes, position: int) -> int:
+        return self._skip(tokens.CDATA_END, 2, data, position)
+
+    def _skip(self, closing: re.Pattern[bytes], undecided: int, data: bytes, position: int) -> int:
+        end = closing.search(data, position)
+        if not end:
+            return ~max(position, len(data) - undecided)
+        self._state = self._data
+        return end.end()
+
+    def _text(self, data: bytes, position: int) -> int:
+        """RCDATA and RAWTEXT, up to the appropriate end tag."""
+        end = tokens.TEXT_END[self._name].search(data, position)
+        if not end:
+            return ~max(position, len(data) - len(self._name) - 2)
+        return self._open(data, end.start(), end.end(), _Tag.END_OF_TEXT, self._name)
+
+    def _script(self, data: bytes, position: int) -> int:
+        """Script data state (§13.2.5.4)."""
+        # Inlined data has its "<" escaped as a rule: what bytes.find passes over costs the pattern fifty times as much.
+        less = data.find(b"<", position)
+        if less < 0:
+            return len(data)
+        return self._in_script(tokens.SCRIPT_DATA, self._script_escaped, data, less)
+
+    def _script_escaped(self, data: bytes, position: int) -> int:
+        """Script data escaped states (§13.2.5.20 to .22), after ``<!--``."""
+        return self._in_script(tokens.SCRIPT_ESCAPED, self._script_double_escaped, data, position)
+
+    def _in_script(
+        self, pattern: re.Pattern[bytes], deeper: Callable[[bytes, int], int], data: bytes, position: int
+    ) -> int:
+        found = pattern.search(data, position)
+        if not found:
+            return ~max(position, len(data) - len("</script"))
+        if found[0] == b"-->":
+            self._state = self._script
+            return found.end()
+        if found[0].startswith(b"</"):
+            return self._open(data, found.start(), found.end(), _Tag.END_OF_TEXT, SCRIPT)
+        self._state = deeper
+        # The dashes of "<!--" count for "-->".
+        return found.start() + 2
+
+    def _script_double_escaped(self, data: bytes, position: int) -> int:
+        """Script data double escaped states (§13.2.5.27 to .30): an end tag only leads back to escaped."""
+        found = tokens.SCRIPT_DOUBLE_ESCAPED.search(data, position)
+        if not found:
+            return ~max(position, len(data) - len("</script"))
+        self._state = self._script if found[0] == b"-->" else self._script_escaped
+        return found.end()
+
+    def _open(self, data: bytes, start: int, position: int, kind: _Tag, name: bytes) -> int:
+        """A tag's name has been read: ``data[start:position]``."""
+        self._kind, self._name = kind, name
+        rest = tokens.REST_OF_TAG.match(data, position)
+        if rest:
+            return self._close(rest.end(), bool(rest[1]), data[start : rest.end()] if kind is _Tag.START else b"")
+        if kind is _Tag.START and (self._sought() or needs_spelling(name)):
+            self._spelling = bytearray()
+            self._begins = start
+        self._state, self._part, self._solidus = self._tag, _Part.BEFORE_NAME, False
+        attributes = tokens.WHOLE_ATTRIBUTES.match(data, position)
+        return attributes.end() if attributes else position
+
+    def _tag(self, data: bytes, position: int) -> int:
+        """A tag that is cut: the attribute states one by one (§13.2.5.8, .32 to .40)."""
+        swallowed = False
+        while position < len(data):
+            if self._part is _Part.BEFORE_NAME and not swallowed:
+                # Behind the attribute that was cut, the others may be here as a whole.
+                whole = tokens.WHOLE_ATTRIBUTES.match(data, position)
+                if whole and whole.end() > position:
+                    position, self._solidus = whole.end(), False
+                swallowed = True
+                continue
+            run = _RUNS[self._part].match(data, position)
+            stop = run.end() if run else position
+            if stop > position:
+                self._solidus = False
+            if stop == len(data):
+                return stop
+            if data[stop] == _GREATER and self._part not in _QUOTED:
+                return self._close_cut(data, stop + 1)
+            position = stop + self._leave_part(data[stop])
+        return position
+
+    def _leave_part(self, byte: int) -> int:
+        """What a byte that does not belong to a part leads to; gives 1 when the byte is used up, else 0."""
+        match self._part:
+            case _Part.BEFORE_NAME:
+                self._solidus = byte == _SOLIDUS
+                self._part = _Part.BEFORE_NAME if self._solidus else _Part.NAME
+                return 1
+            case _Part.NAME | _Part.AFTER_NAME if byte == _EQUALS:
+                self._part = _Part.BEFORE_VALUE
+                return 1
+            case _Part.NAME:
+                self._part = _Part.AFTER_NAME
+                return 0
+            case _Part.BEFORE_VALUE:
+                self._part = _VALUES.get(byte, _Part.UNQUOTED)
+                return int(self._part in _QUOTED)
+            case part:
+                self._part = _Part.BEFORE_NAME
+                return int(part in _QUOTED)
+
+    def _close_cut(self, data: bytes, end: int) -> int:
+        """A tag that began in an earlier run ends."""
+        kept, self._spelling = self._spelling, None
+        if kept is None:
+            return self._close(end, self._solidus, b"")
+        if self._name == SCRIPT:
+            self.released = bytes(kept)
+        return self._close(end, self._solidus, bytes(kept + data[:end]))
+
+    def _close(self, end: int, self_closing: bool, spelling: bytes) -> int:
+        """A tag has ended; ``spelling`` is the whole start tag, empty when it is not needed or too long."""
+        self._state = self._data
+        if self._kind is _Tag.END_OF_TEXT:
+            return end
+        if self._kind is _Tag.END:
+            self.finished = self._elements.end(self._name) is Next.LOST
+            return end
+        known = 0 < len(spelling) <= MAX_TAG
+        if known and self._sought() and is_platform(spelling):
+            self.tag, self.tag_end, self.finished, self.released = spelling, end, True, b""
+            return end
+        if not known and self._elements.foreign and needs_spelling(self._name):
+            self.finished = True
+            return end
+        match self._elements.start(self._name, self_closing, spelling):
+            case Next.LOST:
+                self.finished = True
+            case Next.SCRIPT:
+                self._state = self._script
+            case Next.TEXT:
+                self._state = self._text
+            case _:
+                pass
+        return end
+
+    def _sought(self) -> bool:
+        """Whether the start tag at hand makes an HTML script that counts."""
+        return self._name == SCRIPT and not self._elements.inert and self._elements.reads_as_html(SCRIPT)
+
+
+def _opens(data: bytes, start: int, quote: int) -> bool:
+    """Whether what stands ahead of a quote does not rule out that a value begins with it."""
+    # More spaces than this between "=" and a quote are not worth a thought: the tags are then read.
+    before = data[max(start, quote - 16) : quote].rstrip(tokens.SPACES)
+    return not before or before.endswith(b"=")
+
+
+def _known_data(data: bytes, start: int, end: int) -> int:
+    """The last position of ``data[start:end]`` that is known to be in the data state; ``start`` is.
+
+    No ``<!--`` and no element that holds text begins in between. There is only text, then, ordinary tags, and bogus
+    comments, and each ``>`` ends in the data state but one inside of a quoted value. The quote that opened such a value
+    would be the last of its kind ahead of the ``>``, and it would follow a ``=``.
+    """
+    closing = data.rfind(b">", start, end)
+    if closing < 0:
+        return start
+    for quote in (b'"', b"'"):
+        at = data.rfind(quote, start, closing)
+        if at == start or (at > start and data[at - 1] in _MAY_OPEN and _opens(data, start, at)):
+            return start
+    return closing + 1

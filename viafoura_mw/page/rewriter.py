@@ -1,0 +1,196 @@
+"""A page's bytes: looked through for the platform's start tag, and passed on with a session set in it.
+
+A page is *looked at* while its head is held, and keeps nothing of what it saw; the exchange has the application's own
+chunks. Once it is settled that the page is rewritten, the same chunks, and those that follow, are *passed on*.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from viafoura_mw.page.charsets import readable
+from viafoura_mw.page.codings import CodingError, decoder, encoder
+from viafoura_mw.page.html import Scanner, find, with_session
+from viafoura_mw.viafoura.client import Session
+
+PRESCAN: Final = 1024  # bytes in which a page may declare its charset (WHATWG HTML §13.2.3.2)
+MAX_DECODED: Final = 64 * 1024 * 1024  # bytes of one compressed page that are looked through, then it is let go
+
+
+class Page:
+    """A page in a content ``coding`` that is understood, in the ``charset`` that its head names, if any."""
+
+    def __init__(self, coding: str, charset: str | None) -> None:
+        self.found: bool = False  # whether the tag was seen so far
+        self._charset = charset
+        self._coding = coding
+        self._place: tuple[int, int] | None = None
+        self._looking: _Lens | None = None
+        self._passing: _Plain | _Coded | None = None
+
+    def look_at_whole(self, body: bytes) -> None:
+        """Look through a body that is complete."""
+        if self._coding != "identity":
+            self.look_at(body)
+            return
+        self._place = find(body)
+        self.found = self._place is not None and readable(self._charset, body[:PRESCAN])
+
+    def look_at(self, chunk: bytes) -> None:
+        """Look through the next chunk of a body."""
+        if self._looking is None:
+            self._looking = _Lens(self._coding, self._charset)
+        self.found = self.found or self._looking.sees_tag_in(chunk)
+
+    def rewritten(self, looked_at: Iterable[bytes], session: Session, *, ended: bool) -> list[bytes]:
+        """What may pass of all chunks that were looked at, with ``session`` in the tag, now or when it comes.
+
+        Raises :class:`~viafoura_mw.page.codings.CodingError` where a compressed body is corrupt.
+        """
+        if self._place:
+            return [_spliced(b"".join(looked_at), self._place, session)]
+        kind = _Plain if self._coding == "identity" else _Coded
+        self._passing = kind(self._coding, self._charset, session)
+        pieces = [piece for chunk in looked_at for piece in self._passing.rewritten(chunk)]
+        pieces += self._passing.ended() if ended else self._passing.flushed()
+        return [piece for piece in pieces if piece]
+
+    def passed(self, chunk: bytes) -> list[bytes]:
+        """What may pass when ``chunk`` has come, after :meth:`rewritten`."""
+        return self._passing.passed(chunk) if self._passing else [chunk]
+
+    def ended(self) -> list[bytes]:
+        """What is left to pass when the body has ended, after :meth:`rewritten`; a truncated stream stays truncated."""
+        try:
+            return self._passing.ended() if self._passing else []
+        except CodingError:
+            return self.broken_off()
+
+    def broken_off(self) -> list[bytes]:
+        """What is left to pass when the body has ended too soon, after :meth:`rewritten`."""
+        return self._passing.broken_off() if self._passing else []
+
+
+def _spliced(body: bytes, place: tuple[int, int], session: Session) -> bytes:
+    start, end = place
+    view = memoryview(body)
+    return b"".join((view[:start], with_session(body[start:end], session.user_id, session.id), view[end:]))
+
+
+class _Finder:
+    """Finds the tag in decoded bytes whose charset is a superset of ASCII, or does not find it."""
+
+    def __init__(self, charset: str | None) -> None:
+        self._charset = charset
+        self._prefix = b""
+        self._scanner = Scanner()
+
+    @property
+    def over(self) -> bool:
+        return self._scanner.finished
+
+    def feed(self, piece: bytes) -> tuple[bytes, bytes | None, bytes]:
+        """What passes ahead of the tag, the tag if it came, and what follows it."""
+        if len(self._prefix) < PRESCAN:
+            self._prefix += piece[: PRESCAN - len(self._prefix)]
+        cut = self._scanner.feed(piece)
+        if cut.tag is None or readable(self._charset, self._prefix):
+            return cut.before, cut.tag, cut.after
+        return b"".join((cut.before, cut.tag, cut.after)), None, b""
+
+    def end(self) -> bytes:
+        return self._scanner.end()
+
+
+class _Lens:
+    """Looks for the tag and keeps nothing."""
+
+    def __init__(self, coding: str, charset: str | None) -> None:
+        self._decoder = decoder(coding)
+        self._finder = _Finder(charset)
+        self._left = MAX_DECODED
+        self._over = False
+
+    def sees_tag_in(self, chunk: bytes) -> bool:
+        if self._over:
+            return False
+        try:
+            for piece in self._decoder.decode(chunk):
+                _, tag, _ = self._finder.feed(piece)
+                self._left -= len(piece)
+                if tag is not None:
+                    return True
+                if self._finder.over or self._left < 0:
+                    self._over = True
+                    return False
+        except CodingError:
+            self._over = True
+        return False
+
+
+class _Plain:
+    """Passes a body that is not compressed."""
+
+    def __init__(self, _coding: str, charset: str | None, session: Session) -> None:
+        self._finder = _Finder(charset)
+        self._session = session
+
+    def rewritten(self, chunk: bytes) -> list[bytes]:
+        if self._finder.over:
+            return [chunk]
+        before, tag, after = self._finder.feed(chunk)
+        if tag is None:
+            return [before]
+        return [b"".join((before, with_session(tag, self._session.user_id, self._session.id), after))]
+
+    def passed(self, chunk: bytes) -> list[bytes]:
+        return self.rewritten(chunk)
+
+    def flushed(self) -> list[bytes]:
+        return []
+
+    def ended(self) -> list[bytes]:
+        return [self._finder.end()]
+
+    broken_off = ended
+
+
+class _Coded:
+    """Passes a compressed body: decoded, rewritten, and compressed again in the same coding."""
+
+    def __init__(self, coding: str, charset: str | None, session: Session) -> None:
+        self._plain = _Plain("identity", charset, session)
+        self._decoder = decoder(coding)
+        self._encoder = encoder(coding)
+        self._broken = False
+
+    def rewritten(self, chunk: bytes) -> Iterable[bytes]:
+        for piece in self._decoder.decode(chunk):
+            for plain in self._plain.rewritten(piece):
+                yield self._encoder.encode(plain)
+
+    def passed(self, chunk: bytes) -> list[bytes]:
+        if self._broken:
+            return [chunk]
+        pieces: list[bytes] = []
+        try:
+            pieces.extend(self.rewritten(chunk))
+        except CodingError:
+            # What could be read has been passed on; the rest goes as it came, for the browser to judge.
+            self._broken = True
+            return [*pieces, *self.flushed(), chunk]
+        return [*pieces, *self.flushed()] if pieces else []
+
+    def flushed(self) -> list[bytes]:
+        return [self._encoder.flush()]
+
+    def ended(self) -> list[bytes]:
+        if self._broken:
+            return []
+        rest = [*self._plain.rewritten(self._decoder.end()), *self._plain.ended()]
+        return [*map(self._encoder.encode, rest), self._encoder.finish()]
+
+    def broken_off(self) -> list[bytes]:
+        """What is left of a truncated stream, which stays without its end."""
+        if self._broken:
+            return []
+        return [*map(self._encoder.encode, self._plain.ended()), self._encoder.flush()]

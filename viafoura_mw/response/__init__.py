@@ -1,0 +1,1 @@
+"""What happens to one response: its request, its head, its cookie and the exchange that decides."""

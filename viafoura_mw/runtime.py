@@ -1,0 +1,68 @@
+"""What both doors are made of, put together once from the settings."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from viafoura_mw.log import Notices
+from viafoura_mw.page.codings import understood
+from viafoura_mw.response.cookie import SessionCookie
+from viafoura_mw.response.exchange import HoldBudget, Terms
+from viafoura_mw.response.proxies import ProxyTrust
+from viafoura_mw.response.request import RequestRules
+from viafoura_mw.settings import Settings
+from viafoura_mw.viafoura.client import Viafoura
+from viafoura_mw.viafoura.sessions import Sessions
+
+#: The key in an environ or a scope that says "already inside", so that an application wrapped twice is served once.
+INSIDE: Final = "viafoura_mw.inside"
+
+_BUDGET: Final = HoldBudget()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of an enabled middleware.
+
+    ``understood`` are the content codings that pages may come in; ``response_headers`` are the lower-case names of
+    those that the application sets for us; ``looks_at_every_response`` says that there is something to do with
+    responses that are no pages.
+    """
+
+    settings: Settings
+    rules: RequestRules
+    proxies: ProxyTrust
+    cookie: SessionCookie
+    sessions: Sessions
+    terms: Terms
+    notices: Notices
+    understood: tuple[str, ...]
+    response_headers: frozenset[str]
+    looks_at_every_response: bool
+
+    def may_be_signed_in_by(self, cookies: str) -> bool:
+        """Whether a ``Cookie`` header may be a signed-in user's."""
+        return self.cookie.is_in(cookies) or bool(self.rules.auth_cookies(cookies))
+
+
+def parts_of(settings: Settings) -> Parts:
+    """Put the parts together; opens nothing and starts nothing."""
+    notices = Notices()
+    cookie = SessionCookie(settings)
+    sessions = Sessions(viafoura_of(settings), timeout=settings.timeout, session_ttl=settings.session_ttl)
+    knows = (sessions.hopeless, sessions.has_ended)
+    terms = Terms(cookie, *knows, settings.lookahead, settings.debug_header, _BUDGET, notices)
+    rules, proxies = RequestRules(settings), ProxyTrust(settings)
+    own_headers = settings.response_headers
+    every = bool(own_headers or settings.logout_paths or settings.debug_header)
+    return Parts(settings, rules, proxies, cookie, sessions, terms, notices, understood(), own_headers, every)
+
+
+def viafoura_of(settings: Settings) -> Viafoura:
+    """The API client for these settings; opens nothing."""
+    return Viafoura(
+        site_id=settings.site_id,
+        api_key=settings.api_key,
+        api_url=settings.api_url,
+        token_url=settings.token_url or f"{settings.api_url}/oauth2/token",
+        timeout=settings.timeout,
+    )

@@ -1,0 +1,129 @@
+"""Django: the request is kept when its handler answers it, and ``request.user`` is read of it.
+
+To load ``request.user`` may write: ``django.contrib.auth.get_user()`` cycles the session's key when the session was
+signed with one of ``SECRET_KEY_FALLBACKS``, and flushes the session whose hash is wrong. Since the response has its
+cookies by then, that would sign the browser out of the site. So while the user is read, the request's session is a
+copy of itself whose store cannot be written to.
+"""
+
+import functools
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from viafoura_mw.user.frameworks.running import instances
+from viafoura_mw.user.frameworks.served import leave, left
+
+T = TypeVar("T")
+Read = Callable[[Callable[[], Any]], T]
+
+_NAME: Final = "django"
+_HOOKED: Final = "_viafoura_mw_hooked"
+_WRITES: Final = ("create", "save", "delete", "flush", "cycle_key")
+_CACHE_WRITES: Final = ("set", "add", "delete", "touch")
+
+
+def hook() -> bool:
+    """Keep the request of each response, if Django is imported; whether it is."""
+    handler = getattr(sys.modules.get("django.core.handlers.base"), "BaseHandler", None)
+    if handler is None:
+        return False
+    if not hasattr(handler.get_response, _HOOKED):
+        # Methods, not `request_class`: instances and subclasses of the site's may have request classes of their own.
+        handler.get_response_async = _leaving(handler.get_response_async, "scope")
+        handler.get_response = _leaving(handler.get_response, "environ")
+    return True
+
+
+def _leaving(get_response: Callable[[Any, Any], Any], origin: str) -> Callable[[Any, Any], Any]:
+    @functools.wraps(get_response)
+    def get_response_and_leave(handler: Any, request: Any) -> Any:
+        leave(getattr(request, origin, {}), _NAME, request)
+        return get_response(handler, request)
+
+    setattr(get_response_and_leave, _HOOKED, True)
+    return get_response_and_leave
+
+
+def is_running(*, asgi: bool) -> bool:
+    """Whether a handler of that kind has been made, and ``django.contrib.auth`` is installed.
+
+    A site that uses Django for its models alone has no handler.
+    """
+    name = "asgi" if asgi else "wsgi"
+    handler = getattr(sys.modules.get(f"django.core.handlers.{name}"), f"{name.upper()}Handler", None)
+    if handler is None or not instances(handler):
+        return False
+    apps = sys.modules["django.apps"].apps
+    return bool(apps.ready and apps.is_installed("django.contrib.auth"))
+
+
+def read_in_environ(environ: Mapping[str, Any], read: Read[T]) -> T:
+    """Read ``request.user``, which costs nothing where the view has loaded it."""
+    return _read(left(environ, _NAME), read)
+
+
+async def read_in_scope(scope: Mapping[str, Any], read: Read[T]) -> T:
+    """The same in the thread of the site's own synchronous code, where the user's every attribute can be read."""
+    request = left(scope, _NAME)
+    from asgiref.sync import sync_to_async  # late, since it imports asyncio and ssl, which a WSGI site may not
+
+    result: T = await sync_to_async(_read)(request, read)
+    return result
+
+
+def _read(request: Any, read: Read[T]) -> T:
+    session = vars(request).get("session")
+    if session is None or not hasattr(type(session), "cycle_key"):
+        return read(functools.partial(_user_of, request))
+    request.session = _read_only(session)
+    try:
+        return read(functools.partial(_user_of, request))
+    finally:
+        request.session = session
+
+
+def _user_of(request: Any) -> Any:
+    """``request.user``, or what ``await request.auser()`` has given while the former was not yet loaded."""
+    lazy = sys.modules["django.utils.functional"]
+    user: Any = getattr(request, "user", None)
+    if type(user) is lazy.SimpleLazyObject and user._wrapped is lazy.empty:
+        return getattr(request, "_acached_user", user)
+    return user
+
+
+def _read_only(session: Any) -> Any:
+    """A copy of a session, whose writing methods do nothing."""
+    copy = object.__new__(type(session))
+    state = vars(copy)
+    state.update(vars(session))
+    if "_session_cache" in state:
+        state["_session_cache"] = dict(state["_session_cache"])
+    for name in _WRITES:
+        state[name], state[f"a{name}"] = _nothing, _nothing_async
+    if "_cache" in state:  # of the stores "cache" and "cached_db", of which the latter fills it as it loads a session
+        state["_cache"] = _ReadOnlyCache(state["_cache"])
+    return copy
+
+
+class _ReadOnlyCache:
+    """A cache whose writing methods do nothing: a session that is loaded here may have ended meanwhile."""
+
+    def __init__(self, cache: Any) -> None:
+        self._cache = cache
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._cache
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _CACHE_WRITES:
+            return _nothing
+        return _nothing_async if name.removeprefix("a") in _CACHE_WRITES else getattr(self._cache, name)
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    pass
+
+
+async def _nothing_async(*_: Any, **__: Any) -> None:
+    pass
