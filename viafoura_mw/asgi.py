@@ -1,8 +1,10 @@
-"""The ASGI door (ASGI 3.0, HTTP): feeds an application's messages to an exchange, and carries out what it says.
+"""The ASGI door (ASGI 3.0, HTTP): tells an exchange of an application's messages, and carries out the effects.
 
 Messages are matched by their position, not by a list of types: what comes before the head passes; what comes while
 the head is held waits with it, in order; what carries bytes that we cannot see lets go of what is held. The
-application runs in its caller's own task, and its exceptions and its cancellation are never caught for good.
+application runs in its caller's own task, and its exceptions and its cancellation are never caught for good. What is
+held is copied when it comes, and what servers take beyond the specification (headers as text or buffers, a status that
+is a string, a body that is ``None``) is taken here as well.
 """
 
 import inspect
@@ -16,16 +18,18 @@ from asgiref.compatibility import double_to_single_callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from viafoura_mw import loading
-from viafoura_mw.response.exchange import HOLD, Exchange, Need, State
+from viafoura_mw.response import exchange as says
+from viafoura_mw.response.exchange import Effects, Exchange, State
+from viafoura_mw.response.guard import Request, can_sign_out
 from viafoura_mw.response.headers import Headers
 from viafoura_mw.response.proxies import PROOF
-from viafoura_mw.response.request import CONDITIONAL, FILE_EXTENSIONS, Request, narrowed, says_https
-from viafoura_mw.runtime import INSIDE, Parts, parts_of
+from viafoura_mw.response.request import CONDITIONAL, FILE_EXTENSIONS, narrowed, says_https, wants_html
+from viafoura_mw.runtime import INSIDE, Runtime, reader_of, runtime_of
 from viafoura_mw.settings import Settings
 from viafoura_mw.user.reader import UserReader
+from viafoura_mw.user.sources import UNBELIEVED
 from viafoura_mw.user.user import Reading
-from viafoura_mw.viafoura.client import Session
-from viafoura_mw.waiting import Timer, result_within, start_timer, taken
+from viafoura_mw.waiting import Timer, result_within, start_timer, taking
 
 RawHeaders = list[tuple[bytes, bytes]]
 #: ASGI 3, and ASGI 2. Frameworks write the types of scope and messages each in a way of their own.
@@ -37,12 +41,29 @@ _BODY: Final = "http.response.body"
 _HEADS: Final = (_START, "websocket.accept", "websocket.http.response.start")
 #: What may be said between a head and its body, and is not part of it.
 _ASIDES: Final = ("http.response.early_hint", "http.response.push")
-_BODILESS: Final = (*_ASIDES, "http.response.trailers")
+_TRAILERS: Final = "http.response.trailers"
 _CONDITIONAL: Final = frozenset(name.lower().encode() for name in CONDITIONAL)
 _PROOF: Final = PROOF.lower().encode()
+_PROOFS: Final = frozenset((_PROOF,))
+_PURPOSES: Final = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
 _OF_INTEREST: Final = frozenset(
-    (b"accept", b"accept-encoding", b"authorization", b"cookie", b"sec-fetch-site", b"x-forwarded-proto", _PROOF)
+    (
+        b"accept",
+        b"accept-encoding",
+        b"authorization",
+        b"cookie",
+        b"forwarded",
+        b"hx-request",
+        b"sec-fetch-dest",
+        b"sec-fetch-site",
+        b"x-forwarded-for",
+        b"x-forwarded-proto",
+        _PROOF,
+        *_PURPOSES,
+    )
 )
+#: Seconds in which what is held leaves after a wait was broken off: a visitor who has left may not read it.
+FAREWELL: Final = 1.0
 
 
 class ViafouraMiddleware:
@@ -55,30 +76,32 @@ class ViafouraMiddleware:
         settings = settings or Settings.from_env()
         self._app = _single_callable(app)
         self._removed = frozenset(name.encode() for name in settings.response_headers)
-        self._parts = parts_of(settings) if settings.enabled else None
-        self._reader = UserReader(settings, self._parts.notices, otherwise="scope") if self._parts else None
+        self._runtime = runtime_of(settings) if settings.enabled else None
+        self._reader = reader_of(settings, self._runtime, otherwise="scope") if self._runtime else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; of anything but HTTP only the headers that are for us alone are kept back."""
-        parts, reader = self._parts, self._reader
+        runtime, reader = self._runtime, self._reader
         if (
             scope["type"] != "http"
-            or parts is None
+            or runtime is None
             or reader is None
             or INSIDE in scope
-            or not _is_included(parts, scope)
+            or not _is_included(runtime, scope)
         ):
+            if runtime is not None and runtime.proxies.has_secret:
+                _strip_proof(scope)
             removed = self._removed - scope.get(INSIDE, frozenset())
             await self._app(scope, receive, _removing(removed, send) if removed else send)
             return
         scope[INSIDE] = self._removed
-        response = _Response(parts, reader, scope, send)
+        response = _Response(runtime, reader, scope, send)
         try:
             await self._app(scope, receive, response.send)
-            await response.break_off(returned=True)
+            await response.end(returned=True)
         except Exception:
             with suppress(Exception):  # what the application raised is what is to be seen
-                await response.break_off(returned=False)
+                await response.end(returned=False)
             raise
         finally:
             scope.pop(INSIDE, None)  # a layer outside may try again with the same scope
@@ -105,8 +128,14 @@ def _is_asgi3(app: Any) -> bool:
     return True
 
 
-def _is_included(parts: Parts, scope: Scope) -> bool:
-    return not parts.rules.looks_at_paths or parts.rules.includes(_path(scope))
+def _is_included(runtime: Runtime, scope: Scope) -> bool:
+    return not runtime.rules.looks_at_paths or runtime.rules.includes(_path(scope))
+
+
+def _strip_proof(scope: Scope) -> None:
+    """Keep a proxy's secret from the application, where nobody asks for it as well."""
+    if any(name == _PROOF for name, _ in scope.get("headers", ())):
+        scope["headers"] = list(_without(_PROOFS, scope["headers"]))
 
 
 def _path(scope: Scope) -> str:
@@ -121,7 +150,7 @@ def _removing(names: frozenset[bytes], send: Send) -> Send:
 
     async def send_without(message: Message) -> None:
         if message["type"] in _HEADS and "headers" in message:
-            message = {**message, "headers": [*_without(names, message["headers"])]}
+            message = {**message, "headers": [field for field in message["headers"] if _name(field[0]) not in names]}
         await send(message)
 
     return send_without
@@ -134,38 +163,68 @@ def _without(names: frozenset[bytes], headers: Iterable[tuple[bytes, bytes]]) ->
 class _Response:
     """One response on its way out: the application's ``send``, and the exchange between it and the server's."""
 
-    def __init__(self, parts: Parts, reader: UserReader, scope: Scope, send: Send) -> None:
-        self._parts = parts
+    __slots__ = (
+        "_as_sent",
+        "_believed",
+        "_cookies",
+        "_exchange",
+        "_expected",
+        "_failure",
+        "_fields",
+        "_head",
+        "_is_aside",
+        "_is_logout",
+        "_is_timed",
+        "_lock",
+        "_method",
+        "_reader",
+        "_runtime",
+        "_said",
+        "_scope",
+        "_server_send",
+        "_timer",
+    )
+
+    def __init__(self, runtime: Runtime, reader: UserReader, scope: Scope, send: Send) -> None:
+        self._runtime = runtime
         self._reader = reader
         self._scope = scope
         self._server_send = send
-        self._served = reader.expect(scope)
+        self._expected = reader.expect(scope)
         # Now: what is inside may serve a HEAD by a GET, or take a prefix from the path.
         self._method: str = scope["method"]
-        self._is_logout = parts.rules.knows_logout_paths and parts.rules.is_logout(self._method, _path(scope))
+        self._is_logout = runtime.rules.knows_logout_paths and runtime.rules.is_logout(self._method, _path(scope))
         if not isinstance(scope["headers"], list | tuple):
             scope["headers"] = list(scope["headers"])  # an iterator is not to be used up here
         self._fields = _fields_of(scope["headers"])
         self._cookies = self._fields.get(b"cookie", "")
         self._exchange: Exchange | None = None  # none before the head, and where the response is plainly not ours
-        self._aside = False  # all that is still to come passes as it comes
+        self._is_aside = False  # all that is still to come passes as it comes
+        self._head: Message = {}  # the application's, as it came
+        self._said: dict[str, str] = {}  # the response's headers for `response:` sources
+        self._lock: anyio.Lock | None = None
         self._timer: Timer | None = None
+        self._is_timed = False  # the timer's own task is at work
+        self._failure: BaseException | None = None  # of a send that the timer made
         self._as_sent: dict[str, tuple[Any, Any]] | None = None  # what is put back once the head has come
-        self._believed = parts.proxies.is_configured and self._is_from_proxy()
-        if "text/html" in self._fields.get(b"accept", "") and self._may_be_signed_in():
+        self._believed = runtime.proxies.is_configured and self._is_from_proxy()
+        if self._fields and wants_html(self._fields.get(b"accept", ""), self._fields.get(b"hx-request", "")):
             self._withhold()
 
     # What the application sees of the request.
 
     def _is_from_proxy(self) -> bool:
         """Whether the peer's headers may say who the user is; the secret that it sent is not for the application."""
-        peer = (self._scope.get("client") or ("",))[0] or ""
+        secret = self._fields.get(_PROOF, "")
         if _PROOF in self._fields:
-            self._scope["headers"] = list(_without(frozenset((_PROOF,)), self._scope["headers"]))
-        return self._parts.proxies.believes(peer, self._fields.get(_PROOF, ""))
+            self._scope["headers"] = list(_without(_PROOFS, self._scope["headers"]))
+        forwarded = ",".join(filter(None, map(self._fields.get, (b"x-forwarded-for", b"forwarded"))))
+        return self._runtime.proxies.believes(_peer(self._scope), secret, forwarded)
 
     def _withhold(self) -> None:
         """Take from the scope what would make the application answer with less than a readable page."""
+        if not self._may_be_signed_in():
+            return
         scope = self._scope
         withheld = _CONDITIONAL if scope["method"] in ("GET", "HEAD") else frozenset()
         headers = self._narrowed(_without(withheld, scope["headers"]))
@@ -179,7 +238,7 @@ class _Response:
     def _narrowed(self, headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
         """``headers`` with one ``Accept-Encoding`` of what is understood, in the place of the first."""
         accepted = self._fields.get(b"accept-encoding", "")
-        narrow: RawHeaders = [(b"accept-encoding", narrowed(accepted, self._parts.understood).encode("latin-1"))]
+        narrow: RawHeaders = [(b"accept-encoding", narrowed(accepted, self._runtime.understood).encode("latin-1"))]
         kept: RawHeaders = []
         for name, value in headers:
             if name.lower() != b"accept-encoding" or not accepted:
@@ -198,7 +257,7 @@ class _Response:
     def _may_be_signed_in(self) -> bool:
         return (
             b"authorization" in self._fields
-            or (self._cookies != "" and self._parts.may_be_signed_in_by(self._cookies))
+            or (self._cookies != "" and self._runtime.may_be_signed_in_by(self._cookies))
             or self._reader.may_be_set(self._root)
         )
 
@@ -210,157 +269,161 @@ class _Response:
             if self._as_sent:
                 self._restore()
             if self._may_concern_us(message):
-                self._begin()
+                self._exchange = self._begun()
+                self._lock = anyio.Lock()
             else:
-                self._aside = True
-        if self._aside or self._exchange is None:
+                self._is_aside = True
+        exchange, lock = self._exchange, self._lock
+        if self._is_aside or exchange is None or lock is None:
             await self._server_send(message)
             return
-        async with taken(self._lock):
+        try:
+            await taking(lock)
+        except BaseException:  # while the timer waits for a login
+            self._cancel_timer()
+            raise
+        try:
             if self._failure is not None:
                 raise self._failure
-            await self._take(self._exchange, message)
+            await self._take(exchange, message)
+        finally:
+            lock.release()
 
     def _may_concern_us(self, message: Message) -> bool:
         """Whether an exchange is to look closer; the cheapest reasons why not come first."""
-        if self._parts.looks_at_every_response:
+        runtime = self._runtime
+        if runtime.looks_at_every_response:
             return True
         headers = message.get("headers", ())
         if not isinstance(headers, list | tuple):
             return True
         for name, value in headers:
-            if name.lower() == b"content-type" and b"text/html" in value.lower():
-                return self._parts.settings.cookie_name in self._cookies or self._reader.may_find(self._root)
+            if _name(name) == b"content-type" and "text/html" in _text(value).lower():
+                return runtime.cookie.name in self._cookies or self._reader.may_find(self._root)
         return False
 
-    def _begin(self) -> None:
-        parts, scope, fields = self._parts, self._scope, self._fields
-        self._said: dict[str, str] = {}  # the response's headers for `response:` sources
-        self._waiting: list[tuple[Message, Message]] = []  # the application's messages that wait with the head
-        self._failure: BaseException | None = None  # of a send that the timer made
-        self._lock = anyio.Lock()
+    def _begun(self) -> Exchange:
+        runtime, scope, fields = self._runtime, self._scope, self._fields
+        fetch_site = fields.get(b"sec-fetch-site", "")
         request = Request(
-            self._method,
-            parts.cookie.find(self._cookies),
-            self._is_logout,
-            scope.get("scheme") == "https" or says_https(fields.get(b"x-forwarded-proto", "")),
-            fields.get(b"sec-fetch-site") == "cross-site",
+            method=self._method,
+            brought=runtime.cookie.find(self._cookies),
+            is_logout=self._is_logout
+            and can_sign_out(self._method, fetch_site, [fields.get(name, "") for name in _PURPOSES]),
+            secure=scope.get("scheme") == "https" or says_https(fields.get(b"x-forwarded-proto", "")),
+            cross_site=fetch_site == "cross-site",
+            in_frame=runtime.is_for_frames and fields.get(b"sec-fetch-dest", "") in ("iframe", "frame"),
+            peer=_peer(scope),
         )
-        browser = partial(parts.rules.browser, self._cookies, fields.get(b"authorization", ""))
-        self._exchange = Exchange(parts.terms, request, browser)
+        login_key = partial(runtime.rules.browser, self._cookies, fields.get(b"authorization", ""))
+        return Exchange(runtime.policy, request, login_key, self._reader.preset_name)
 
     async def _take(self, exchange: Exchange, message: Message) -> None:
+        """Tell the exchange of a message by its position, not by a list of types."""
         kind = message["type"]
-        if self._aside:
+        if self._is_aside:
             await self._server_send(message)
         elif kind == _START and exchange.state in (State.FRESH, State.HOLDING):
-            await self._start(exchange, message)
-        elif kind == _BODY:
-            await self._feed(exchange, message)
-        elif kind in _ASIDES and exchange.state is State.HOLDING:
-            self._hold(message)
-        else:
-            if kind not in _BODILESS:
-                exchange.let_go()
-                await self._carry_on(exchange)
-                await self._send_rest(exchange)
+            self._cancel_timer()
+            self._head, fields = self._taken_apart(message)
+            await self._carry_out(exchange, exchange.head(_code(message), fields))
+        elif kind == _BODY and (body := _bytes(message.get("body"))) is not None:
+            last = not message.get("more_body", False)
+            await self._carry_out(exchange, exchange.chunk(body, _Sent(message), last=last))
+        elif kind in _ASIDES:
+            await self._carry_out(exchange, exchange.aside(_Sent(message)))
+        elif kind == _TRAILERS:
+            fields = [(_text(name), _text(value)) for name, value in message.get("headers", ())]
+            self._head = message
+            await self._carry_out(exchange, exchange.trailers(fields, _Sent(message)))
+        elif exchange.state is not State.BROKEN:
+            await self._carry_out(exchange, exchange.unseen())
             await self._server_send(message)
 
-    def _hold(self, message: Message) -> None:
-        """Keep a message that waits with the head, and how it is now: an application may go on to use it again."""
-        self._waiting.append((message, _copied(message)))
-
-    async def _start(self, exchange: Exchange, message: Message) -> None:
-        self._cancel_timer()
-        message = self._with_own_headers_taken(message)
-        self._waiting = []
-        self._hold(message)
-        self._sent_headers = [(_text(name), _text(value)) for name, value in message.get("headers", ())]
-        exchange.start(message["status"], self._sent_headers, self._read_free)
-        if exchange.state is State.HOLDING:
-            self._hold_until = anyio.current_time() + HOLD
-            self._timer = start_timer(HOLD, partial(self._hold_is_over, exchange))
-        await self._carry_on(exchange)
-
-    def _with_own_headers_taken(self, message: Message) -> Message:
-        """The head without the headers that the application sets for us; the very message if there are none."""
-        removed = self._parts.response_headers
-        headers = message.get("headers", ())
-        if isinstance(headers, list | tuple) and not removed:
-            return message
-        headers = [(name, value) for name, value in headers]
-        names = frozenset(name.encode() for name in removed)
-        self._said = {_text(name).lower(): _text(value) for name, value in headers if name.lower() in names}
-        return {**message, "headers": list(_without(names, headers))}
-
-    async def _feed(self, exchange: Exchange, message: Message) -> None:
-        held, passing = exchange.state is State.HOLDING, exchange.state is State.PASSING
-        body, more = message.get("body", b""), message.get("more_body", False)
-        if held:
-            self._hold(message)
-        exchange.feed(body if isinstance(body, bytes) else bytes(body), last=not more)
-        if not held:
-            out = exchange.take()
-            if passing:
-                await self._server_send(message)
-            elif out or not more:
-                await self._server_send(_body(out, more=more))
-        elif exchange.state is State.HOLDING and anyio.current_time() >= self._hold_until:
-            exchange.hold_is_over()
-        await self._carry_on(exchange)
+    def _taken_apart(self, message: Message) -> tuple[Message, Headers]:
+        """A copy of a head without the headers that the application sets for us, and its headers as text."""
+        headers = [(name, value) for name, value in message.get("headers", ())]
+        if removed := self._runtime.response_headers:
+            fields = ((_text(name).lower(), _text(value)) for name, value in headers)
+            self._said = {name: value for name, value in fields if name in removed}
+            headers = [field for field in headers if _text(field[0]).lower() not in removed]
+        head = {**message, "headers": headers} if "headers" in message else {**message}
+        return head, [(_text(name), _text(value)) for name, value in headers]
 
     async def _hold_is_over(self, exchange: Exchange) -> None:
-        async with taken(self._lock):
-            try:
-                exchange.hold_is_over()
-                await self._carry_on(exchange)
-            except Exception as error:
-                self._failure = error
+        assert self._lock is not None
+        await taking(self._lock)
+        self._is_timed = True
+        try:
+            await self._carry_out(exchange, exchange.hold_over())
+        except Exception as error:
+            self._failure = error
+        finally:
+            self._is_timed = False
+            self._timer = None
+            self._lock.release()
 
     # What the exchange says.
 
-    async def _carry_on(self, exchange: Exchange) -> None:
-        while exchange.need is not None:
-            if exchange.need is Need.USER:
-                exchange.user_is(await self._read_framework())
-            elif exchange.need is Need.SESSION:
-                exchange.session_is(await self._session(exchange))
-            else:
-                self._parts.sessions.ensure(exchange.user, exchange.browser(), exchange.came_with)
-                exchange.probed()
-        if self._waiting and exchange.state is not State.HOLDING:
-            await self._let_head_go(exchange)
-        self._aside = exchange.settled
+    async def _carry_out(self, exchange: Exchange, effects: Effects) -> None:
+        for effect in effects:  # an answer's effects are put behind its question, which is the last
+            match effect:
+                case says.SendHead(headers):
+                    if not self._is_timed:
+                        self._cancel_timer()
+                    await self._server_send(self._head if headers is None else self._with_headers(headers))
+                case says.Pass(items):
+                    for item in items:
+                        await self._server_send(item.as_it_came())
+                case says.SendBody(data, more):
+                    await self._server_send({"type": _BODY, "body": data, "more_body": more})
+                case says.SendTrailers(headers):
+                    await self._server_send(self._with_headers(headers))
+                case says.StandAside():
+                    self._is_aside = True
+                case says.Hold(seconds):
+                    self._timer = start_timer(seconds, partial(self._hold_is_over, exchange))
+                case says.ReadUser() | says.AwaitSession():
+                    effects += await self._answered(exchange, effect)
+                case says.EndSessions(ids, marks):
+                    self._end_sessions(ids, marks)
+                case says.StartLogin(request, old_session_id):
+                    self._runtime.sessions.start(request, old_session_id)
 
-    async def _let_head_go(self, exchange: Exchange) -> None:
-        """Send what waited: as it came, or with the exchange's head and body in their places."""
-        waiting = [message if message == copy else copy for message, copy in self._waiting]
-        self._waiting = []
-        if exchange.headers is not self._sent_headers:
-            waiting[0] = {**waiting[0], "headers": _raw(exchange.headers, waiting[0].get("headers", ()))}
-        out = exchange.take()
-        if exchange.state is State.REWRITING:
-            bodies = [message for message in waiting if message["type"] == _BODY]
-            waiting = [message for message in waiting if message["type"] != _BODY]
-            if bodies:
-                waiting.append(_body(out, more=bodies[-1].get("more_body", False)))
-        await self._server_send(waiting[0])
-        if exchange.ended_session:
-            self._parts.sessions.logout(exchange.ended_session.id)
-        for message in waiting[1:]:
-            await self._server_send(message)
+    async def _answered(self, exchange: Exchange, question: says.Question) -> Effects:
+        try:
+            if isinstance(question, says.ReadUser):
+                return exchange.reading(await self._read(load=question.load))
+            return exchange.session(await result_within(question.seconds, question.future))
+        except GeneratorExit:  # the event loop has ended: nothing can be awaited any more
+            exchange.interrupted()
+            raise
+        except BaseException:  # the visitor has left, or a deadline of the site's has passed
+            with anyio.move_on_after(FAREWELL, shield=True), suppress(Exception):
+                await self._carry_out(exchange, exchange.interrupted())
+            raise
 
-    async def _session(self, exchange: Exchange) -> Session | None:
-        future = self._parts.sessions.ensure(exchange.user, exchange.browser(), exchange.came_with)
-        return await result_within(self._parts.settings.timeout, future)
+    def _with_headers(self, headers: Headers) -> Message:
+        """The message with other fields; the names of those that the application did not send in lower case."""
+        own = {_text(name) for name, _ in self._head.get("headers", ())}
+        raw = [
+            ((name if name in own else name.lower()).encode("latin-1"), value.encode("latin-1"))
+            for name, value in headers
+        ]
+        return {**self._head, "headers": raw}
+
+    def _end_sessions(self, ids: Iterable[str], marks: Iterable[str]) -> None:
+        for mark in marks:
+            self._runtime.sessions.forget(mark)
+        for session_id in ids:
+            self._runtime.sessions.logout(session_id)
 
     # The user.
 
-    def _read_free(self) -> Reading | None:
-        return None if self._reader.framework else self._reader.read(self._root)
-
-    async def _read_framework(self) -> Reading:
-        return await self._reader.read_in_scope(self._scope, self._root)
+    async def _read(self, *, load: bool) -> Reading | None:
+        if load:
+            return await self._reader.read_in_scope(self._scope, self._root, self._expected)
+        return self._reader.read_free(self._root, self._expected)
 
     def _root(self, kind: str) -> Any:
         match kind:
@@ -368,25 +431,22 @@ class _Response:
                 return self._scope
             case "response":
                 return self._said
-            case "header" if self._believed:
-                return _Headers(self._scope["headers"])
+            case "header":
+                return _Headers(self._scope["headers"]) if self._believed else UNBELIEVED
         return None
 
     # The end.
 
-    async def break_off(self, *, returned: bool) -> None:
+    async def end(self, *, returned: bool) -> None:
         """Let go of what is held when the application has ``returned``, or raised, before its response is complete."""
-        exchange = self._exchange
-        if exchange is None:
+        if self._exchange is None or self._lock is None:
             return
-        async with taken(self._lock):  # the timer may be sending
-            if not exchange.settled and exchange.break_off(returned=returned):
-                await self._carry_on(exchange)
-                await self._send_rest(exchange)
-
-    async def _send_rest(self, exchange: Exchange) -> None:
-        if rest := exchange.take():
-            await self._server_send(_body(rest, more=True))
+        await taking(self._lock)  # the timer may be sending
+        try:
+            if not self._is_aside:
+                await self._carry_out(self._exchange, self._exchange.ended(returned=returned))
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         """Give back what the hold took, whether the response was completed, broken off or cancelled."""
@@ -401,8 +461,33 @@ class _Response:
             self._timer = None
 
 
+class _Sent:
+    """A message as it was when the application sent it: the application may go on to use it again."""
+
+    __slots__ = ("_copy", "_message")
+
+    def __init__(self, message: Message) -> None:
+        self._message = message
+        self._copy = _copied(message)
+
+    def as_it_came(self) -> Message:
+        """The very message, where it is still what it was."""
+        return self._message if self._message == self._copy else self._copy
+
+
+def _copied(message: Message) -> Message:
+    copy = dict(message)
+    if isinstance(headers := copy.get("headers"), list):
+        copy["headers"] = list(headers)
+    if isinstance(body := copy.get("body"), bytearray | memoryview):
+        copy["body"] = bytes(body)
+    return copy
+
+
 class _Headers:
     """The request's headers by their hyphenated names; one that was sent twice is refused."""
+
+    __slots__ = ("_headers",)
 
     def __init__(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self._headers = headers
@@ -415,44 +500,59 @@ class _Headers:
         return bool(self._values(name))
 
     def __getitem__(self, name: str) -> str:
-        value = ",".join(self._values(name))
-        if "," in value:
+        values = self._values(name)
+        if len(values) != 1:
             raise ValueError("a header that says who the user is came more than once")
-        return value
+        return values[0]
 
 
 def _fields_of(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
-    """The request's headers that matter here; repeated ones joined (RFC 9110 §5.3, RFC 9113 §8.2.3)."""
+    """The request's headers that matter here; repeated ones joined once (RFC 9110 §5.3, RFC 9113 §8.2.3)."""
     fields: dict[bytes, str] = {}
+    repeated: dict[bytes, list[str]] = {}
     for name, value in headers:
         if name in _OF_INTEREST:
-            joint = "; " if name == b"cookie" else ", "
-            fields[name] = f"{fields[name]}{joint}{_text(value)}" if name in fields else _text(value)
+            if name in fields:
+                repeated.setdefault(name, [fields[name]]).append(_text(value))
+            else:
+                fields[name] = _text(value)
+    for name, values in repeated.items():
+        fields[name] = ("; " if name == b"cookie" else ", ").join(values)
     return fields
 
 
-def _raw(headers: Headers, as_sent: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
-    """``headers`` as bytes; the names of those that the application did not send in lower case, as ASGI has it."""
-    own = {name for name, _ in as_sent}
-    raw = ((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers)
-    return [(name if name in own else name.lower(), value) for name, value in raw]
+def _peer(scope: Scope) -> str:
+    client = scope.get("client")
+    return str(client[0] or "") if client else ""
 
 
-def _copied(message: Message) -> Message:
-    copy = dict(message)
-    if isinstance(headers := copy.get("headers"), list):
-        copy["headers"] = list(headers)
-    if "body" in copy:
-        copy["body"] = bytes(copy["body"])  # the very bytes, if they are bytes
-    return copy
+def _name(name: Any) -> bytes:
+    """A header's name in lower case, as servers take it."""
+    return name.lower() if name.__class__ is bytes else _text(name).lower().encode("latin-1", "replace")
 
 
-def _body(pieces: Iterable[bytes], *, more: bool) -> Message:
-    return {"type": _BODY, "body": b"".join(pieces), "more_body": more}
+def _text(value: Any) -> str:
+    """A header's name or value as text; servers take strings and buffers as well."""
+    if value.__class__ is bytes:
+        return value.decode("latin-1")  # type: ignore[no-any-return]
+    return bytes(value).decode("latin-1") if isinstance(value, bytes | bytearray | memoryview) else str(value)
 
 
-def _text(value: bytes) -> str:
-    return value.decode("latin-1")
+def _bytes(body: Any) -> bytes | None:
+    """The bytes of a body, as servers take it; ``None`` for what has none."""
+    if body.__class__ is bytes:
+        return body  # type: ignore[no-any-return]
+    if body is None:
+        return b""
+    return bytes(body) if isinstance(body, bytes | bytearray | memoryview) else None
+
+
+def _code(message: Message) -> int:
+    """The status code; 0 for what is none, which only the server can judge."""
+    try:
+        return int(message["status"])
+    except (ValueError, TypeError, KeyError):
+        return 0
 
 
 if _named := loading.named_application():

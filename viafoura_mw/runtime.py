@@ -1,12 +1,14 @@
-"""What both doors are made of, put together once from the settings."""
+"""The composition root: what both doors are made of, put together once from the settings."""
 
+import time
 from dataclasses import dataclass
 from typing import Final
 
 from viafoura_mw.log import Notices
 from viafoura_mw.page.codings import understood
 from viafoura_mw.response.cookie import SessionCookie
-from viafoura_mw.response.exchange import HoldBudget, Terms
+from viafoura_mw.response.exchange import Policy
+from viafoura_mw.response.hold import HoldBudget
 from viafoura_mw.response.proxies import ProxyTrust
 from viafoura_mw.response.request import RequestRules
 from viafoura_mw.settings import Settings
@@ -20,41 +22,59 @@ _BUDGET: Final = HoldBudget()
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Runtime:
     """The parts of an enabled middleware.
 
     ``understood`` are the content codings that pages may come in; ``response_headers`` are the lower-case names of
     those that the application sets for us; ``looks_at_every_response`` says that there is something to do with
-    responses that are no pages.
+    responses that are no pages; ``is_for_frames`` that the cookie comes back in frames on other sites, where the site's
+    own cookies may stay behind.
     """
 
-    settings: Settings
+    policy: Policy
     rules: RequestRules
     proxies: ProxyTrust
     cookie: SessionCookie
     sessions: Sessions
-    terms: Terms
     notices: Notices
     understood: tuple[str, ...]
     response_headers: frozenset[str]
     looks_at_every_response: bool
+    is_for_frames: bool
 
     def may_be_signed_in_by(self, cookies: str) -> bool:
         """Whether a ``Cookie`` header may be a signed-in user's."""
-        return self.cookie.is_in(cookies) or bool(self.rules.auth_cookies(cookies))
+        return self.cookie.is_in(cookies) or self.rules.may_be_signed_in_by(cookies)
 
 
-def parts_of(settings: Settings) -> Parts:
+def runtime_of(settings: Settings) -> Runtime:
     """Put the parts together; opens nothing and starts nothing."""
     notices = Notices()
     cookie = SessionCookie(settings)
     sessions = Sessions(viafoura_of(settings), timeout=settings.timeout, session_ttl=settings.session_ttl)
-    knows = (sessions.hopeless, sessions.has_ended)
-    terms = Terms(cookie, *knows, settings.lookahead, settings.debug_header, _BUDGET, notices)
-    rules, proxies = RequestRules(settings), ProxyTrust(settings)
+    policy = Policy(
+        cookie=cookie,
+        sessions=sessions,
+        budget=_BUDGET,
+        notices=notices,
+        clock=time.monotonic,
+        timeout=settings.timeout,
+        lookahead=settings.lookahead,
+        debug=settings.debug_header,
+    )
     own_headers = settings.response_headers
-    every = bool(own_headers or settings.logout_paths or settings.debug_header)
-    return Parts(settings, rules, proxies, cookie, sessions, terms, notices, understood(), own_headers, every)
+    return Runtime(
+        policy=policy,
+        rules=RequestRules(settings),
+        proxies=ProxyTrust(settings),
+        cookie=cookie,
+        sessions=sessions,
+        notices=notices,
+        understood=understood(),
+        response_headers=own_headers,
+        looks_at_every_response=bool(own_headers or settings.logout_paths or settings.debug_header),
+        is_for_frames=settings.cookie_samesite == "none",
+    )
 
 
 def viafoura_of(settings: Settings) -> Viafoura:

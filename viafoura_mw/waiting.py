@@ -40,22 +40,12 @@ def _waker() -> Callable[[Callable[[], object]], object]:
         return trio.lowlevel.current_trio_token().run_sync_soon
 
 
-class taken:  # noqa: N801 - reads as what it does: async with taken(lock)
-    """Holds a lock; one that is free is taken without a turn of the event loop."""
-
-    __slots__ = ("_lock",)
-
-    def __init__(self, lock: anyio.Lock) -> None:
-        self._lock = lock
-
-    async def __aenter__(self) -> None:
-        try:
-            self._lock.acquire_nowait()
-        except anyio.WouldBlock:
-            await self._lock.acquire()
-
-    async def __aexit__(self, *_: object) -> None:
-        self._lock.release()
+async def taking(lock: anyio.Lock) -> None:
+    """Take a lock; one that is free is taken without a turn of the event loop."""
+    try:
+        lock.acquire_nowait()
+    except anyio.WouldBlock:
+        await lock.acquire()
 
 
 class Timer(Protocol):

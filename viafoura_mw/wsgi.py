@@ -1,28 +1,33 @@
-"""The WSGI door (PEP 3333): feeds an application's response to an exchange, and carries out what it says.
+"""The WSGI door (PEP 3333): tells an exchange what the application gives, and carries out the effects.
 
 The server's ``start_response`` is called when the exchange lets the head go, always before the middleware returns:
 some servers read the head then, others at the first chunk. A response that is none of our business is returned as the
-very object that the application returned.
+very object that the application returned. What is held is copied when it comes, and what servers take beyond PEP 3333
+(headers that are no strings, a body that is one string, no iterable at all) is taken here as well.
 """
 
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from viafoura_mw import loading
-from viafoura_mw.response.exchange import HOLD, Exchange, Need, State
+from viafoura_mw.response import exchange as says
+from viafoura_mw.response.exchange import Effects, Exchange, State
+from viafoura_mw.response.guard import Request, can_sign_out
 from viafoura_mw.response.headers import Headers
 from viafoura_mw.response.proxies import PROOF, replaces_headers
-from viafoura_mw.response.request import CONDITIONAL, Request, narrowed, says_https
-from viafoura_mw.runtime import INSIDE, Parts, parts_of
+from viafoura_mw.response.request import CONDITIONAL, narrowed, says_https, wants_html
+from viafoura_mw.runtime import INSIDE, Runtime, reader_of, runtime_of
 from viafoura_mw.settings import Settings
 from viafoura_mw.user.reader import UserReader
-from viafoura_mw.user.user import Reading, utf8_of_latin1
+from viafoura_mw.user.sources import UNBELIEVED
+from viafoura_mw.user.user import Reading
 from viafoura_mw.viafoura.client import Session
 
 if TYPE_CHECKING:
@@ -34,6 +39,7 @@ Write = Callable[[bytes], object]
 _PROOF: Final = "HTTP_" + PROOF.upper().replace("-", "_")
 _CONDITIONAL: Final = tuple("HTTP_" + name.upper().replace("-", "_") for name in CONDITIONAL)
 _ACCEPT_ENCODING: Final = "HTTP_ACCEPT_ENCODING"
+_PURPOSES: Final = ("HTTP_SEC_PURPOSE", "HTTP_PURPOSE", "HTTP_X_PURPOSE", "HTTP_X_MOZ")
 
 
 class ViafouraMiddleware:
@@ -46,41 +52,45 @@ class ViafouraMiddleware:
         settings = settings or Settings.from_env()
         self._app = app
         self._removed = settings.response_headers
-        self._parts = parts_of(settings) if settings.enabled else None
-        self._reader = UserReader(settings, self._parts.notices, otherwise="remote-user") if self._parts else None
+        self._runtime = runtime_of(settings) if settings.enabled else None
+        self._reader = reader_of(settings, self._runtime, otherwise="remote-user") if self._runtime else None
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        parts, reader = self._parts, self._reader
-        if parts is None or reader is None or INSIDE in environ or not _is_included(parts, environ):
+        runtime, reader = self._runtime, self._reader
+        if runtime is None or reader is None or INSIDE in environ or not _is_included(runtime, environ):
+            if runtime is not None:
+                environ.pop(_PROOF, None)
             if removed := self._removed - environ.get(INSIDE, frozenset()):
                 start_response = _removing(removed, start_response)
             return self._app(environ, start_response)
         environ[INSIDE] = self._removed
-        response = _Response(parts, reader, environ, start_response)
+        response = _Response(runtime, reader, environ, start_response)
         try:
-            iterable: Any = self._app(environ, response.start_response)
+            iterable = self._app(environ, response.start_response)
         except BaseException:
             with suppress(Exception):  # what the application raised is what is to be seen
-                response.break_off()
+                response.end(returned=False)
                 response.give_to_server()
             raise
-        if response.is_untouched:
-            return iterable  # type: ignore[no-any-return]
-        # Not PEP 3333's, but uWSGI takes a string for its one chunk.
-        return _body(response, [iterable] if isinstance(iterable, bytes) else iterable)
+        return iterable if response.is_untouched else _body(response, iterable)
 
     def drain(self, timeout: float) -> None:
         """Wait until the logouts asked for have ended, at most ``timeout`` seconds; for a process that is to end."""
-        if self._parts is not None:
-            self._parts.sessions.drain(timeout)
+        if self._runtime is not None:
+            self._runtime.sessions.drain(timeout)
 
 
-def _is_included(parts: Parts, environ: "WSGIEnvironment") -> bool:
-    return not parts.rules.looks_at_paths or parts.rules.includes(_path(environ))
+def _is_included(runtime: Runtime, environ: "WSGIEnvironment") -> bool:
+    return not runtime.rules.looks_at_paths or runtime.rules.includes(_path(environ))
 
 
 def _path(environ: "WSGIEnvironment") -> str:
-    return utf8_of_latin1(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""))
+    """The whole decoded path; as latin-1 where its bytes are no UTF-8 (PEP 3333, "Unicode Issues")."""
+    path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    if not path.isascii():
+        with suppress(UnicodeError):
+            return path.encode("latin-1").decode("utf-8")
+    return path
 
 
 def _removing(names: frozenset[str], start_response: "StartResponse") -> "StartResponse":
@@ -93,12 +103,31 @@ def _removing(names: frozenset[str], start_response: "StartResponse") -> "StartR
 
 
 def _without(names: frozenset[str], headers: Headers) -> Headers:
-    return [(name, value) for name, value in headers if name.lower() not in names]
+    return [field for field in headers if _text(field[0]).lower() not in names]
+
+
+def _text(value: Any) -> str:
+    """A header's name or value as a string; servers take bytes and numbers as well."""
+    if value.__class__ is str:
+        return value  # type: ignore[no-any-return]
+    return bytes(value).decode("latin-1") if isinstance(value, bytes | bytearray | memoryview) else str(value)
 
 
 def _call(start_response: "StartResponse", status: str, headers: Headers, exc_info: ExcInfo | None) -> Write:
     """Call with two arguments when there is no ``exc_info``: some servers' function takes no third."""
     return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+
+
+def _code(status: str) -> int:
+    """The status code; 0 for what has none, which only the server can judge."""
+    try:
+        return int(status[:3])
+    except (ValueError, TypeError):
+        return 0
+
+
+def _dropped(_: bytes) -> None:
+    """The ``write`` of a response whose head and body have left without the application."""
 
 
 class _Response:
@@ -110,44 +139,48 @@ class _Response:
         "_environ",
         "_exc_info",
         "_exchange",
+        "_expected",
         "_gone",
-        "_hold_until",
+        "_headers",
+        "_is_aside",
         "_is_logout",
         "_method",
-        "_parts",
         "_reader",
+        "_runtime",
         "_said",
-        "_served",
         "_server_start",
         "_server_write",
         "_status",
         "_withheld",
-        "is_untouched",
         "may_owe_calls",
         "ready",
         "wrote",
     )
 
     def __init__(
-        self, parts: Parts, reader: UserReader, environ: "WSGIEnvironment", start_response: "StartResponse"
+        self, runtime: Runtime, reader: UserReader, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> None:
-        self._parts = parts
+        self._runtime = runtime
         self._reader = reader
         self._environ = environ
         self._server_start = start_response
+        self._server_write: Write | None = None
         self._exchange: Exchange | None = None  # none where the response is plainly not ours
-        self.is_untouched = False  # the head has left as it came, and the body is to do the same
+        self._is_aside = False  # all that is still to come passes as it comes
+        self._gone = False  # the head has been given to the server
         self.ready: deque[bytes] = deque()  # what may leave of the body and has not
         self.may_owe_calls = False  # calls were put off, where no thread can make them
         self.wrote = False
         self._said: dict[str, str] = {}  # the response's headers for `response:` sources
-        self._believed = parts.proxies.is_configured and self._is_from_proxy()
-        self._served = reader.expect(environ)
+        self._believed = runtime.proxies.is_configured and self._is_from_proxy()
+        self._expected = reader.expect(environ)
         # Now: what is inside may serve a HEAD by a GET, or take a prefix from the path.
         self._method: str = environ["REQUEST_METHOD"]
-        self._is_logout = parts.rules.knows_logout_paths and parts.rules.is_logout(self._method, _path(environ))
+        self._is_logout = runtime.rules.knows_logout_paths and runtime.rules.is_logout(self._method, _path(environ))
         self._cookies: str = environ.get("HTTP_COOKIE", "")
-        self._withheld = self._withhold() if "text/html" in environ.get("HTTP_ACCEPT", "") else None
+        self._withheld: dict[str, str] | None = None
+        if wants_html(environ.get("HTTP_ACCEPT", ""), environ.get("HTTP_HX_REQUEST", "")):
+            self._withhold()
 
     # What the application sees of the request.
 
@@ -157,27 +190,27 @@ class _Response:
         peer, secret = environ.get("REMOTE_ADDR", ""), environ.pop(_PROOF, "")
         if replaces_headers(environ.get("SERVER_SOFTWARE", ""), environ.get("wsgi.input"), environ.get("wsgi.errors")):
             sentence = "header: sources are refused: on this server a client's X_User replaces the proxy's X-User"
-            self._parts.notices.tell("replaces headers", logging.ERROR, sentence)
+            self._runtime.notices.tell("replaces headers", logging.ERROR, sentence)
             return False
-        return self._parts.proxies.believes(peer, secret)
+        forwarded = ",".join(filter(None, map(environ.get, ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED"))))
+        return self._runtime.proxies.believes(peer, secret, forwarded)
 
-    def _withhold(self) -> dict[str, str] | None:
+    def _withhold(self) -> None:
         """Take from the environ what would make the application answer with less than a readable page."""
         environ = self._environ
         if not self._may_be_signed_in():
-            return None
-        withheld = {}
+            return
+        self._withheld = {}
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
-            withheld = {name: environ.pop(name) for name in _CONDITIONAL if name in environ}
+            self._withheld = {name: environ.pop(name) for name in _CONDITIONAL if name in environ}
         if accepted := environ.get(_ACCEPT_ENCODING):
-            environ[_ACCEPT_ENCODING] = narrowed(accepted, self._parts.understood)
-            withheld[_ACCEPT_ENCODING] = accepted
-        return withheld
+            environ[_ACCEPT_ENCODING] = narrowed(accepted, self._runtime.understood)
+            self._withheld[_ACCEPT_ENCODING] = accepted
 
     def _may_be_signed_in(self) -> bool:
         return (
             "HTTP_AUTHORIZATION" in self._environ
-            or (self._cookies != "" and self._parts.may_be_signed_in_by(self._cookies))
+            or (self._cookies != "" and self._runtime.may_be_signed_in_by(self._cookies))
             or self._reader.may_be_set(self._root)
         )
 
@@ -196,56 +229,64 @@ class _Response:
         self._restore()
         if not isinstance(headers, list):
             headers = list(headers)  # some servers take an iterator, which is not to be used up here
-        if self._exchange is None:
-            if self.is_untouched or not self._may_concern_us(headers):
-                self.is_untouched = True
+        exchange = self._exchange
+        if exchange is None:
+            if self._is_aside or not self._may_concern_us(headers):
+                self._is_aside = self._gone = True
                 return _call(self._server_start, status, headers, exc_info)
-            self._exchange = self._begun()
-        if removed := self._parts.response_headers:
-            self._said = {name.lower(): value for name, value in headers if name.lower() in removed}
+            exchange = self._exchange = self._begun()
+        if removed := self._runtime.response_headers:
+            fields = ((_text(name).lower(), _text(value)) for name, value in headers)
+            self._said = {name: value for name, value in fields if name in removed}
             headers = _without(removed, headers)
+        self._status, self._exc_info, self._headers = status, exc_info, list(headers)
         if self._gone:
-            headers = self._exchange.in_place_of_own(headers)
-            write = _call(self._server_start, status, headers, exc_info)  # raises, or replaces the head
-            self.ready.clear()
-            self._exchange.step_aside()
-            return write
-        if self._exchange.state is not State.FRESH and not exc_info:
+            return self._replace_head(exchange)
+        if exchange.state is not State.FRESH and not exc_info:
             raise AssertionError("start_response() was called a second time without exc_info")
-        self._status, self._exc_info = status, exc_info
-        self._exchange.start(int(status[:3]), headers, self._read_free)
-        self._hold_until = time.monotonic() + HOLD
-        self._carry_on(self._exchange)
+        self._carry_out(exchange, exchange.head(_code(status), _as_text(headers)))
         return self._server_write if self.is_untouched and self._server_write else self._write
 
     def _may_concern_us(self, headers: Headers) -> bool:
         """Whether an exchange is to look closer; the cheapest reasons why not come first."""
-        if self._parts.looks_at_every_response:
+        runtime = self._runtime
+        if runtime.looks_at_every_response:
             return True
-        for name, value in headers:
-            if name.lower() == "content-type" and "text/html" in value.lower():
-                return self._parts.settings.cookie_name in self._cookies or self._reader.may_find(self._root)
+        for field in headers:
+            if _text(field[0]).lower() == "content-type" and "text/html" in _text(field[1]).lower():
+                return runtime.cookie.name in self._cookies or self._reader.may_find(self._root)
         return False
 
     def _begun(self) -> Exchange:
-        parts, environ = self._parts, self._environ
-        self._gone = False  # the head has been given to the server
-        self._server_write: Write | None = None
+        runtime, environ = self._runtime, self._environ
+        fetch_site = environ.get("HTTP_SEC_FETCH_SITE", "")
+        purposes = [environ.get(name, "") for name in _PURPOSES] if self._is_logout else ()
         request = Request(
-            self._method,
-            parts.cookie.find(self._cookies),
-            self._is_logout,
-            environ.get("wsgi.url_scheme") == "https" or says_https(environ.get("HTTP_X_FORWARDED_PROTO", "")),
-            environ.get("HTTP_SEC_FETCH_SITE") == "cross-site",
+            method=self._method,
+            brought=runtime.cookie.find(self._cookies),
+            is_logout=self._is_logout and can_sign_out(self._method, fetch_site, purposes),
+            secure=environ.get("wsgi.url_scheme") == "https" or says_https(environ.get("HTTP_X_FORWARDED_PROTO", "")),
+            cross_site=fetch_site == "cross-site",
+            in_frame=runtime.is_for_frames and environ.get("HTTP_SEC_FETCH_DEST", "") in ("iframe", "frame"),
+            peer=environ.get("REMOTE_ADDR", ""),
         )
-        browser = partial(parts.rules.browser, self._cookies, environ.get("HTTP_AUTHORIZATION", ""))
-        return Exchange(parts.terms, request, browser)
+        login_key = partial(runtime.rules.browser, self._cookies, environ.get("HTTP_AUTHORIZATION", ""))
+        return Exchange(runtime.policy, request, login_key, self._reader.preset_name)
+
+    def _replace_head(self, exchange: Exchange) -> Write:
+        """Give the server a head in place of one that it was given: it raises, or takes it while nothing has left."""
+        write: Write = _dropped
+        for effect in exchange.replaced(self._headers):
+            if isinstance(effect, says.SendHead):
+                write = self._give_head(effect.headers or [])
+                self.ready.clear()
+                self._is_aside = True
+        return write
 
     def _write(self, chunk: bytes) -> None:
         """Take a chunk of an application that writes (PEP 3333, "The write() Callable")."""
         self.wrote = True
-        self.is_untouched = False
-        self.feed(chunk)
+        self.take(chunk)
         self.give_to_server()
 
     def give_to_server(self) -> None:
@@ -253,69 +294,107 @@ class _Response:
         while self.ready and self._server_write is not None:  # Granian's start_response gives no write
             self._server_write(self.ready.popleft())
 
-    # What the exchange says.
+    # What the body says.
 
     @property
     def has_head_left(self) -> bool:
         """Whether the head is with the server."""
-        return self.is_untouched or (self._exchange is not None and self._gone)
+        return self._gone
 
     @property
     def is_settled(self) -> bool:
         """Whether all that is still to come passes as it comes."""
-        return self._exchange is None or self._exchange.settled
+        return self._is_aside or self._exchange is None
 
-    def feed(self, chunk: bytes, *, last: bool = False) -> None:
+    @property
+    def is_untouched(self) -> bool:
+        """Whether the head has left, and the body is to leave without anything before, within or behind it."""
+        return self._is_aside and not (self.may_owe_calls or self.wrote or self.ready)
+
+    def take(self, chunk: Any, *, last: bool = False) -> None:
         """Take the next chunk of the body; what may leave then is ``ready``."""
         exchange = self._exchange
         if exchange is None:
             # A chunk ahead of any head is the server's to judge; an empty one would only look like the head's end.
-            if chunk or (self.is_untouched and not last):
+            if chunk or self._gone:
                 self.ready.append(chunk)
-            return
-        exchange.feed(chunk, last=last)
-        if exchange.state is State.HOLDING and time.monotonic() >= self._hold_until:
-            exchange.hold_is_over()
-        self._carry_on(exchange)
+        elif self._is_aside:
+            self.ready.append(chunk)
+        elif isinstance(chunk, bytes | bytearray | memoryview):
+            chunk = bytes(chunk)  # the very bytes, if they are bytes; what may be filled again is copied
+            self._carry_out(exchange, exchange.chunk(chunk, chunk, last=last))
+        else:
+            self._carry_out(exchange, exchange.unseen())
+            self.ready.append(chunk)
 
-    def _carry_on(self, exchange: Exchange) -> None:
-        while exchange.need is not None:
-            if exchange.need is Need.USER:
-                exchange.user_is(self._read_framework())
-            elif exchange.need is Need.SESSION:
-                exchange.session_is(self._session(exchange))
-            else:
-                self._parts.sessions.ensure(exchange.user, exchange.browser(), exchange.came_with)
-                self.may_owe_calls = True
-                exchange.probed()
-        if exchange.state in (State.PASSING, State.REWRITING) and not self._gone:
-            self._let_head_go(exchange)
-        self.ready += exchange.take()
+    def exhausted(self) -> None:
+        """Take the end of the application's iterable."""
+        if self._exchange is not None and not self._is_aside:
+            self._carry_out(self._exchange, self._exchange.chunk(b"", None, last=True))
 
-    def _let_head_go(self, exchange: Exchange) -> None:
+    def end(self, *, returned: bool) -> None:
+        """Let go of what is held, where the application is done before its response is complete."""
+        self._restore()
+        if self._exchange is not None and not self._is_aside:
+            self._carry_out(self._exchange, self._exchange.ended(returned=returned))
+
+    # What the exchange says.
+
+    def _carry_out(self, exchange: Exchange, effects: Effects) -> None:
+        for effect in effects:  # an answer's effects are put behind its question, which is the last
+            match effect:
+                case says.SendHead(headers):
+                    self._give_head(self._headers if headers is None else headers)
+                case says.Pass(items):
+                    self.ready.extend(items)
+                case says.SendBody(data):
+                    if data:
+                        self.ready.append(data)
+                case says.StandAside():
+                    self._is_aside = True
+                case says.ReadUser() | says.AwaitSession():
+                    effects += self._answered(exchange, effect)
+                case says.EndSessions(ids, marks):
+                    self._end_sessions(ids, marks)
+                case says.StartLogin(request, old_session_id):
+                    self._runtime.sessions.start(request, old_session_id)
+                    self.may_owe_calls = True
+
+    def _answered(self, exchange: Exchange, question: says.Question) -> Effects:
+        try:
+            if isinstance(question, says.ReadUser):
+                return exchange.reading(self._read(load=question.load))
+            return exchange.session(self._result_within(question.seconds, question.future))
+        except BaseException:  # an alarm of the site's, a greenlet's timeout, the end of the process
+            self._carry_out(exchange, exchange.interrupted())
+            self.give_to_server()
+            raise
+
+    def _give_head(self, headers: Headers) -> Write:
         exc_info, self._exc_info = self._exc_info, None
-        self._server_write = _call(self._server_start, self._status, exchange.headers, exc_info)
+        self._server_write = _call(self._server_start, self._status, headers, exc_info)
         self._gone = True
-        if exchange.ended_session:
-            self._parts.sessions.logout(exchange.ended_session.id)
-            self.may_owe_calls = True
-        self.is_untouched = exchange.settled and not (self.may_owe_calls or self.wrote)
+        return self._server_write
 
-    def _session(self, exchange: Exchange) -> Session | None:
-        future = self._parts.sessions.ensure(exchange.user, exchange.browser(), exchange.came_with)
-        with suppress(TimeoutError):
-            if session := future.result(self._parts.settings.timeout):
-                return session
+    def _end_sessions(self, ids: Iterable[str], marks: Iterable[str]) -> None:
+        for mark in marks:
+            self._runtime.sessions.forget(mark)
+        for session_id in ids:
+            self._runtime.sessions.logout(session_id)
+        self.may_owe_calls = True
+
+    def _result_within(self, seconds: float, future: "Future[Session | None]") -> Session | None:
         self.may_owe_calls = True  # a probe, for which no page waits
-        return None
+        # Not future.result(timeout), whose TimeoutError could be that of an alarm.
+        wait_for((future,), seconds)
+        return future.result() if future.done() and not future.cancelled() else None
 
     # The user.
 
-    def _read_free(self) -> Reading | None:
-        return None if self._reader.framework else self._reader.read(self._root)
-
-    def _read_framework(self) -> Reading:
-        return self._reader.read_in_environ(self._environ, self._root)
+    def _read(self, *, load: bool) -> Reading | None:
+        if load:
+            return self._reader.read_in_environ(self._environ, self._root, self._expected)
+        return self._reader.read_free(self._root, self._expected)
 
     def _root(self, kind: str) -> Any:
         match kind:
@@ -323,28 +402,28 @@ class _Response:
                 return self._environ
             case "response":
                 return self._said
-            case "header" if self._believed:
-                return _Headers(self._environ)
+            case "header":
+                return _Headers(self._environ) if self._believed else UNBELIEVED
         return None
 
     # The end.
-
-    def break_off(self) -> None:
-        """Let go of what was held, when the application raises before its response is complete."""
-        self._restore()
-        if self._exchange is not None and self._exchange.break_off():
-            self._carry_on(self._exchange)
 
     def close(self) -> None:
         """Give back what the hold took; make the calls that only this thread can make, now that the page has left."""
         if self._exchange is not None:
             self._exchange.close()
         if self.may_owe_calls:
-            self._parts.sessions.run_pending()
+            self._runtime.sessions.run_pending()
+
+
+def _as_text(headers: Headers) -> Headers:
+    return [(_text(name), _text(value)) for name, value in headers]
 
 
 class _Headers:
-    """The request's headers by their hyphenated names; one that was sent twice is refused."""
+    """The request's headers by their hyphenated names, as servers join repeated ones."""
+
+    __slots__ = ("_environ",)
 
     def __init__(self, environ: "WSGIEnvironment") -> None:
         self._environ = environ
@@ -354,8 +433,6 @@ class _Headers:
 
     def __getitem__(self, name: str) -> str:
         value: str = self._environ[_key(name)]
-        if "," in value:
-            raise ValueError("a header that says who the user is came more than once")
         return value
 
 
@@ -363,8 +440,14 @@ def _key(name: str) -> str:
     return "HTTP_" + name.upper().replace("-", "_")
 
 
-def _body(response: _Response, iterable: Iterable[bytes]) -> Iterable[bytes]:
+def _body(response: _Response, iterable: Any) -> Iterable[bytes]:
     """What the server iterates: the application's own iterable, if nothing of it is changed and it can begin anew."""
+    if isinstance(iterable, bytes | bytearray | memoryview):
+        iterable = [bytes(iterable)]  # uWSGI takes a string for its one chunk
+    if not (hasattr(iterable, "__iter__") or hasattr(iterable, "__getitem__")):
+        response.end(returned=True)  # None, or a server's own word for "it is done": the server knows what it means
+        response.close()
+        return iterable  # type: ignore[no-any-return]
     body = _Body(response, iterable)
     try:
         body.pull_head()
@@ -394,6 +477,8 @@ class _Chunks(list[bytes]):
 class _Body:
     """An application's iterable, from which chunks are pulled until the head may leave, and then as the server asks."""
 
+    __slots__ = ("_ended", "_error", "_is_one_chunk", "_iterable", "_iterator", "_response")
+
     def __init__(self, response: _Response, iterable: Iterable[bytes]) -> None:
         self._response = response
         self._iterable = iterable
@@ -420,13 +505,13 @@ class _Body:
             chunk = next(self._iterator)
         except StopIteration:
             self._ended = True
-            self._response.feed(b"", last=True)
+            self._response.exhausted()
         except BaseException as error:
             self._error = error
             with suppress(Exception):  # what the application raised is what is to be seen
-                self._response.break_off()
+                self._response.end(returned=False)
         else:
-            self._response.feed(chunk, last=self._is_one_chunk)
+            self._response.take(chunk, last=self._is_one_chunk)
 
     def __iter__(self) -> Iterator[bytes]:
         return self

@@ -1,436 +1,673 @@
 """What happens to one response: its head is held until the platform's tag is settled, then it gets out of the way.
 
-An exchange does no I/O: a door tells it what the application gave and carries out what it says. It waits for three
-things only, and names the one it waits for in :attr:`Exchange.need`: the *user*, a *session*, or (by a door's timer)
-the end of the hold. Its states:
+An exchange does no I/O and knows neither PEP 3333 nor ASGI. A door tells it *events*, by calling a method; each call
+returns the *effects* that the door carries out, in order. An effect that asks a question (:class:`ReadUser`,
+:class:`AwaitSession`) is the last of its list, and its answer is the next event.
 
-    FRESH ──► PASSING                      not ours: everything goes as it came
-      │
-      ├────► HOLDING ──► PASSING           no tag, no session, or nothing left to look for
-      │         └──────► REWRITING         the tag, or the end of the hold with a session
-      └────► REWRITING                     a valid cookie: the head leaves at once
+Why a head is held: only the head can set the cookie, and a cookie is set only for a page that has the tag. So the first
+page of a user waits with its head until the tag was seen, or half a second has passed, or ``VIAFOURA_LOOKAHEAD`` bytes
+have. A page of a user who has the cookie has nothing to wait for: its head leaves at once.
+
+The states, and to which states each leads:
+
+    FRESH      ──► READING, PASSING
+    READING    ──► HOLDING, WAITING, REWRITING, WATCHING, PASSING, BROKEN
+    HOLDING    ──► READING, WAITING, REWRITING, WATCHING, PASSING, FRESH
+    WAITING    ──► REWRITING, PASSING, BROKEN
+    REWRITING  ──► PASSING
+    WATCHING   ──► PASSING
+    PASSING    ──►
+    BROKEN     ──►
+
+A question that is broken off, by a visitor who leaves or a deadline of the site's, ends in BROKEN: what was held leaves
+as it came, and what the application sends after that is dropped.
 """
 
 import logging
-import re
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import lru_cache
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from viafoura_mw.log import Notices
-from viafoura_mw.page.charsets import ascii_superset
-from viafoura_mw.page.codings import CodingError, parse
+from viafoura_mw.page.codings import CodingError
 from viafoura_mw.page.rewriter import Page
-from viafoura_mw.response.cookie import SealedSession, SessionCookie
-from viafoura_mw.response.headers import Headers, made_private, with_length
-from viafoura_mw.response.request import Request
-from viafoura_mw.user.user import Reading, User
+from viafoura_mw.response.cookie import Brought, SealedSession, SessionCookie
+from viafoura_mw.response.guard import Looked, Request, look
+from viafoura_mw.response.headers import Headers, made_private, with_cookie, with_length, without_digests
+from viafoura_mw.response.hold import HoldBudget
+from viafoura_mw.user.user import Nobody, NotKnown, Reading, User
 from viafoura_mw.viafoura.client import Session
+from viafoura_mw.viafoura.sessions import LoginRequest, Sessions
 
 HOLD: Final = 0.5  # seconds for which the head of a page that comes in pieces may be held
-MAX_HELD: Final = 64 * 1024 * 1024  # bytes held in one process
 DEBUG_HEADER: Final = "X-Viafoura-MW"
-_WITHOUT_WHOLE_BODY: Final = frozenset((204, 205, 206, 304))
-_LENGTH: Final = re.compile(r"[0-9]{1,18}")
+
+#: What a door gives with the bytes of a chunk, to get back where the chunk leaves as it came: the chunk or the message.
+Item = Any
 
 
 class State(Enum):
     """Where an exchange stands."""
 
     FRESH = auto()  # no head yet
-    PASSING = auto()  # the head may leave, the body goes as it came
     HOLDING = auto()  # the head is kept, the tag is looked for
-    REWRITING = auto()  # the head may leave, the body goes with the session in its tag
+    READING = auto()  # the head is kept, the door was asked who the user is
+    WAITING = auto()  # the head is kept, a login is waited for
+    REWRITING = auto()  # the head has left, the body goes with the session in its tag
+    WATCHING = auto()  # everything goes as it came, and the tag is looked for: its user's login can probe Viafoura
+    PASSING = auto()  # everything goes as it came
+    BROKEN = auto()  # a question was broken off: nothing that comes is sent any more
 
 
-class Need(Enum):
-    """What an exchange waits for, to be told by its door."""
+#: To which states each leads. A second head begins anew where the first is still kept.
+TRANSITIONS: Final = {
+    State.FRESH: (State.READING, State.PASSING),
+    State.READING: (
+        State.HOLDING,
+        State.WAITING,
+        State.REWRITING,
+        State.WATCHING,
+        State.PASSING,
+        State.BROKEN,
+    ),
+    State.HOLDING: (
+        State.READING,
+        State.WAITING,
+        State.REWRITING,
+        State.WATCHING,
+        State.PASSING,
+        State.FRESH,
+    ),
+    State.WAITING: (State.REWRITING, State.PASSING, State.BROKEN),
+    State.REWRITING: (State.PASSING,),
+    State.WATCHING: (State.PASSING,),
+    State.PASSING: (),
+    State.BROKEN: (),
+}
+_QUESTIONS: Final = (State.READING, State.WAITING)
 
-    USER = auto()  # read the user, then say user_is()
-    SESSION = auto()  # ensure a session for `user`, then say session_is()
-    PROBE = auto()  # start a login for `user` without waiting for it, then say probed()
+
+class SendHead(NamedTuple):
+    """Give the server the head with these headers; ``None``: as the application gave it."""
+
+    headers: Headers | None
 
 
-class HoldBudget:
-    """The bytes that a process holds back in all; safe with threads."""
+class Pass(NamedTuple):
+    """Give the server these items of the body as they came."""
 
-    def __init__(self, size: int = MAX_HELD) -> None:
-        self._left = size
-        self._lock = threading.Lock()
+    items: list[Item]
 
-    def take(self, size: int) -> bool:
-        """Take ``size`` bytes of what is left; ``False`` if there is not so much."""
-        with self._lock:
-            if size > self._left:
-                return False
-            self._left -= size
-            return True
 
-    def give_back(self, size: int) -> None:
-        """Return what was taken."""
-        with self._lock:
-            self._left += size
+class SendBody(NamedTuple):
+    """Give the server these bytes of the body; ``more``: others follow."""
+
+    data: bytes
+    more: bool
+
+
+class SendTrailers(NamedTuple):
+    """Give the server trailers with these fields."""
+
+    headers: Headers
+
+
+class StandAside(NamedTuple):
+    """From here on the application's own objects pass untouched, without any further event."""
+
+
+class Hold(NamedTuple):
+    """The head is kept: tell :meth:`Exchange.hold_over` when so many ``seconds`` have passed."""
+
+    seconds: float
+
+
+class ReadUser(NamedTuple):
+    """Read the user, and tell :meth:`Exchange.reading`; ``load``: also where that may cost the site a query."""
+
+    load: bool
+
+
+class AwaitSession(NamedTuple):
+    """Wait for a login's result for at most so many seconds, and tell :meth:`Exchange.session`."""
+
+    future: "Future[Session | None]"
+    seconds: float
+
+
+class EndSessions(NamedTuple):
+    """Log these sessions out, and whatever comes of the logins under these marks."""
+
+    ids: tuple[str, ...]
+    marks: tuple[str, ...]
+
+
+class StartLogin(NamedTuple):
+    """Start a login for which nobody waits: a probe or, in place of an ``old_session_id``, one for new details."""
+
+    request: LoginRequest
+    old_session_id: str = ""
+
+
+Question = ReadUser | AwaitSession
+Effect = SendHead | Pass | SendBody | SendTrailers | StandAside | Hold | Question | EndSessions | StartLogin
+Effects = list[Effect]
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What all exchanges of a process share: settings, the cookie, the budget, and what is known of Viafoura.
+class Policy:
+    """What all exchanges of a site share in one process.
 
-    ``hopeless`` says of a user in a browser that no session can be had now by waiting; ``has_ended`` of a session that
-    it was logged out here: a response that was on its way meanwhile can bring its cookie back.
+    ``timeout``: seconds that one page may wait for Viafoura, in all. ``lookahead``: bytes. ``clock``: seconds that only
+    grow. ``debug``: whether responses say in a header what was done to them.
     """
 
     cookie: SessionCookie
-    hopeless: Callable[[User, bytes], bool]
-    has_ended: Callable[[str], bool]
-    lookahead: int
-    debug: bool
+    sessions: Sessions
     budget: HoldBudget
     notices: Notices
+    clock: Callable[[], float]
+    timeout: float
+    lookahead: int
+    debug: bool = False
+
+
+class _Kept:
+    """What is kept of a response whose head concerns us, until its head may leave."""
+
+    __slots__ = ("began", "came", "complete", "holder", "items", "last", "length", "over", "page", "reserved", "until")
+
+    def __init__(self, looked: Looked, until: float) -> None:
+        self.page = Page(looked.coding, looked.charset)
+        self.length = looked.length
+        self.until = until  # when the hold is over
+        self.items: list[tuple[bytes | None, Item]] = []  # None: no part of the body, and stays where it came
+        self.came = 0  # bytes
+        self.began = False
+        self.last = False  # the application has said that the last chunk has come
+        self.complete = False
+        self.over = False  # the hold
+        self.reserved = 0  # bytes of the budget
+        self.holder: object = None
+
+    def chunks(self) -> list[bytes]:
+        """The bytes that came, as the application cut them."""
+        return [data for data, _ in self.items if data is not None]
 
 
 class Exchange:
-    """One response. A door calls :meth:`start`, :meth:`feed`, :meth:`hold_is_over`, and answers each :attr:`need`.
+    """One response on its way out. The module tells how events, effects and states go together.
 
-    When ``state`` is no longer ``HOLDING``, ``headers`` may leave, and after each call what :meth:`take` gives.
-    ``ended_session`` is to be logged out once they do. When ``settled``, the body need not be fed any more.
+    ``login_key`` gives the digest that tells one signed-in browser from another. ``preset`` names by what the user is
+    read. No event raises: where this class itself fails, the response goes on as the application gave it.
     """
 
     __slots__ = (
-        "_began",
-        "_came",
-        "_complete",
-        "_held",
-        "_length",
-        "_out",
-        "_over",
-        "_page",
+        "_deadline",
+        "_has_ended_sessions",
+        "_headers",
+        "_is_private",
+        "_kept",
+        "_login",
+        "_login_key",
+        "_mark",
+        "_policy",
+        "_preset",
         "_reading",
+        "_renewal",
         "_request",
-        "_reserved",
         "_status",
-        "_terms",
-        "_watching",
-        "browser",
-        "ended_session",
-        "headers",
-        "need",
         "state",
     )
 
-    def __init__(self, terms: Terms, request: Request, browser: Callable[[], bytes] = bytes) -> None:
+    def __init__(
+        self, policy: Policy, request: Request, login_key: Callable[[], bytes] = bytes, preset: str = ""
+    ) -> None:
         self.state: State = State.FRESH
-        self.need: Need | None = None
-        self.headers: Headers = []
-        self.ended_session: Session | None = None
-        self._terms = terms
+        self._policy = policy
         self._request = request
-        self.browser: Callable[[], bytes] = browser  # gives the digest that tells one signed-in browser from another
-        self._watching = False
-        self._reserved = 0
-        self._out: list[bytes] = []
+        self._login_key = login_key
+        self._preset = preset
+        self._status = 0
+        self._headers: Headers = []
+        self._kept: _Kept | None = None
+        self._reading: Reading | None = None
+        self._login: LoginRequest | None = None
+        self._mark = ""  # by which a later page finds the login that this one waits for
+        self._deadline: float | None = None  # of all waits for Viafoura
+        self._renewal: StartLogin | None = None  # to be started once the tag is seen
+        self._is_private = False  # the head was made one user's own
+        self._has_ended_sessions = False
 
-    @property
-    def settled(self) -> bool:
-        """Whether everything that is still to come passes as it comes."""
-        return self.state is State.PASSING and not self._watching
+    # Events.
 
-    @property
-    def user(self) -> User:
-        """The user for whom a session is needed."""
-        assert self._reading is not None
-        assert self._reading.user is not None
-        return self._reading.user
+    def head(self, status: int, headers: Headers) -> Effects:
+        """The application gave its head, in place of one that has not left yet."""
+        return self._safely(self._head, status, headers)
 
-    @property
-    def came_with(self) -> str:
-        """The session that the browser brought, whosever it is; empty if none."""
-        return self._request.cookie.session.id if self._request.cookie else ""
+    def chunk(self, data: bytes, item: Item, *, last: bool = False) -> Effects:
+        """A chunk of the body came; ``last`` if the application said so. ``item`` is what leaves for an untouched one.
 
-    def start(self, status: int, headers: Headers, read: Callable[[], Reading | None]) -> None:
-        """Take the application's head; ``read`` gives the user, or ``None`` where the door must be asked for it.
-
-        A second head while the first is held replaces it, and what was held with it is dropped.
+        An empty last chunk that is no chunk of its own, but the end of an iterable, has ``None`` for an item.
         """
-        self.close()
-        self.need = None
-        self.ended_session = None
-        self.headers = headers
-        self.state = State.PASSING
-        self._status = status
-        self._held: list[bytes] = []
-        self._came = 0
-        self._began = self._complete = self._over = self._watching = False
-        cookie = self._request.cookie
-        if self._request.is_logout and cookie and status < 400:
-            self._sign_out(cookie)
-            self._pass("signed-out")
-            return
-        looks = _Looks(self._request.method, status, headers)
-        if not looks.worthwhile(self._terms.notices):
-            return
-        self._reading = reading = read()
-        if reading is not None and reading.user is None and not (cookie and self._may_sign_out(reading)):
-            self._pass("anonymous")
-            return
-        self._length = looks.length
-        self._page = Page(looks.coding, looks.charset)
-        self.state = State.HOLDING
+        return self._safely(self._chunk, data, item, last)
 
-    def feed(self, chunk: bytes, *, last: bool = False) -> None:
-        """Take the next chunk of the body; ``last`` if the application said that it is."""
-        if self.state is State.HOLDING:
-            self._hold(chunk, last=last)
-        elif self.state is State.REWRITING and not self._complete:
-            self._out += filter(None, self._page.passed(chunk))
-            if last:
-                self._complete = True
-                self._out += filter(None, self._page.ended())
-        elif chunk or not last:
-            self._out.append(chunk)
-            if self._watching:
-                self._watch(chunk)
+    def aside(self, item: Item) -> Effects:
+        """Something came that is no part of the body, and stays in its place between what is."""
+        if self.state is State.BROKEN:
+            return []
+        if self._kept is None:
+            return [Pass([item])]
+        self._kept.items.append((None, item))
+        return []
 
-    def hold_is_over(self) -> None:
-        """Say that :data:`HOLD` seconds have passed since the head came."""
-        if self.state is State.HOLDING:
-            self._over = True
-            self._settle()
+    def trailers(self, headers: Headers, item: Item) -> Effects:
+        """Fields came behind the body."""
+        if self.state is State.BROKEN:
+            return []
+        effects = self.unseen()
+        return [*effects, SendTrailers(without_digests(headers)) if self._is_private else Pass([item])]
 
-    def user_is(self, reading: Reading) -> None:
-        """Answer :attr:`Need.USER`."""
-        self.need = None
-        self._reading = reading
-        self._settle()
+    def hold_over(self) -> Effects:
+        """:data:`HOLD` seconds have passed since the head came."""
+        return self._safely(self._hold_over)
 
-    def session_is(self, session: Session | None) -> None:
-        """Answer :attr:`Need.SESSION`."""
-        self.need = None
-        cookie = self._request.cookie
-        changed_from = cookie if cookie and not cookie.is_of(self.user) else None
-        if session is None:
-            self._go_without(changed_from)
-            return
-        self._rewrite(session, "login")
+    def reading(self, reading: Reading | None) -> Effects:
+        """Answers :class:`ReadUser`; ``None`` where the user can be had by loading only."""
+        return self._safely(self._read, reading)
+
+    def session(self, session: Session | None) -> Effects:
+        """Answers :class:`AwaitSession`; ``None`` for none, or none in time."""
+        return self._safely(self._session, session)
+
+    def interrupted(self) -> Effects:
+        """A question was broken off: its answer will never come. Without a question this changes nothing."""
+        if self.state not in _QUESTIONS:
+            return []
+        effects = self._pass("broken-off")
+        self.state = State.BROKEN
+        return effects
+
+    def unseen(self) -> Effects:
+        """Bytes come that cannot be seen: what is held leaves, and everything after it, as it came."""
+        if self.state in (State.HOLDING, State.WATCHING):
+            return self._pass("unseen") if self.state is State.HOLDING else self._stand_aside()
         if self.state is State.REWRITING:
-            self.ended_session = changed_from.session if changed_from else None
+            return self._broken_off_in_body()
+        return []
 
-    def probed(self) -> None:
-        """Answer :attr:`Need.PROBE`."""
-        self.need = None
+    def ended(self, *, returned: bool) -> Effects:
+        """The application is done before its response is complete: it ``returned``, or it raised.
 
-    def take(self) -> list[bytes]:
-        """What may leave of the body now."""
-        taken, self._out = self._out, []
-        return taken
-
-    def in_place_of_own(self, headers: Headers) -> Headers:
-        """The headers of a head that takes this one's place: what was logged out leaves the browser by it, too."""
-        return self._with_cookie_cleared(headers) if self.ended_session else headers
-
-    def step_aside(self) -> None:
-        """Let everything pass from now on, and forget what was to leave: another head has taken this one's place."""
-        self.state = State.PASSING
-        self.need = None
-        self._watching = False
-        self._out = []
-        self.close()
-
-    def let_go(self) -> None:
-        """Let what is held pass as it came, and what follows: bytes come that cannot be seen."""
-        if self.state is State.HOLDING:
-            self._pass("unseen")
-        elif self.state is State.REWRITING and not self._complete:
-            self._out += filter(None, self._page.broken_off())
-            self.state = State.PASSING
-
-    def break_off(self, *, returned: bool = False) -> bool:
-        """Let what is held pass as it came, since nothing will follow; ``False`` if there is nothing that may leave.
-
-        That is so of a head alone, unless the application has ``returned``: when it raises, the server has its own.
+        A head alone leaves only if it returned: where it raised, the server has a head of its own.
         """
-        if self.state is State.REWRITING and not self._complete:
-            self._complete = True
-            self._out += filter(None, self._page.broken_off())
-            return bool(self._out)
-        if self.state is not State.HOLDING or not (self._came or returned):
-            return False
-        self._pass("broken-off")
-        return True
+        if self.state is State.REWRITING:
+            return self._broken_off_in_body()
+        if self.state is State.HOLDING and self._kept is not None and (self._kept.came or returned):
+            return self._pass("broken-off")
+        return []
+
+    def replaced(self, headers: Headers) -> Effects:
+        """The application gives another head, after the first was given to the server and before it has left it.
+
+        If this exchange ended a session, the head that takes the first one's place clears the cookie as well.
+        """
+        if self.state is State.BROKEN:
+            return []
+        self.state = State.PASSING
+        self._forget_what_is_kept()
+        return [SendHead(self._cookie_ended(headers) if self._has_ended_sessions else headers), StandAside()]
 
     def close(self) -> None:
-        """Give back what the hold took of the process's budget; may be called at any time, more than once."""
-        if self._reserved:
-            self._terms.budget.give_back(self._reserved)
-            self._reserved = 0
+        """Give back what the hold took of the budget; may be called at any time, more than once."""
+        self._forget_what_is_kept()
 
-    def _hold(self, chunk: bytes, *, last: bool) -> None:
-        if chunk or not last:
-            self._held.append(chunk)
-        self._came += len(chunk)
-        self._complete = last or self._came == self._length
-        if self._complete and not self._began:
-            self._page.look_at_whole(b"".join(self._held))
-        elif chunk:
-            self._page.look_at(chunk)
-        self._began = self._began or bool(chunk) or self._complete
-        self._over = self._over or self._came >= self._terms.lookahead
-        self._settle()
+    # A failure of this class's own.
 
-    def _settle(self) -> None:
-        """Decide by what is known now: pass, rewrite, ask for something, or go on holding."""
-        if not self._began and not self._over:
-            return
-        if self._complete and not self._page.found:
-            self._pass("no-tag")
-        elif self._reading is None:
-            self.need = Need.USER
-        elif self._reading.user is None:
-            self._settle_for_nobody(self._reading)
-        else:
-            self._settle_for(self._reading.user, self._reading)
-        if self.state is State.HOLDING and not self._reserve():
-            self.need = None
-            self._pass("too-much-held")
+    def _safely(self, step: Callable[..., Effects], *told: object) -> Effects:
+        try:
+            return step(*told)
+        except Exception as error:
+            sentence = "a response is left as it is, by a fault of viafoura-mw's own (%s)"
+            self._policy.notices.tell("fault", logging.ERROR, sentence, type(error).__name__)
+            return self._given_up(step, *told)
 
-    def _settle_for_nobody(self, reading: Reading) -> None:
-        cookie = self._request.cookie
-        if cookie and self._page.found and self._may_sign_out(reading):
-            self._sign_out(cookie)
-            self._pass("signed-out")
-        elif self._page.found or self._over or not (cookie and self._may_sign_out(reading)):
-            self._pass("anonymous")
+    def _given_up(self, step: Callable[..., Effects], *told: Any) -> Effects:
+        """Everything as it came, as far as it has not left."""
+        before, self.state = self.state, State.PASSING
+        if before in (State.REWRITING, State.WATCHING, State.PASSING):
+            return [Pass([told[1]]), StandAside()] if step == self._chunk and told[1] is not None else [StandAside()]
+        items = [item for _, item in self._kept.items] if self._kept else []
+        self._forget_what_is_kept()
+        return [SendHead(None), Pass(items), StandAside()]
 
-    def _settle_for(self, user: User, reading: Reading) -> None:
-        cookie = self._request.cookie
-        if cookie and self._is_valid(cookie, user, reading):
-            self._rewrite(cookie.session, "cookie")
-        elif reading.partial:
-            self._go_without(cookie if cookie and self._page.found and not cookie.is_of(user) else None)
-        elif self._page.found or self._over:
-            self.need = Need.SESSION
-        elif self._terms.hopeless(user, self.browser()):
-            self._watching = True
-            self._pass("unavailable")
+    # From the head on.
 
-    def _is_valid(self, cookie: SealedSession, user: User, reading: Reading) -> bool:
-        is_theirs = cookie.is_of(user) and (reading.partial or cookie.has_details_of(user))
-        return is_theirs and not self._terms.has_ended(cookie.session.id)
+    def _go(self, state: State) -> None:
+        assert state in TRANSITIONS[self.state], f"{self.state} does not lead to {state}"
+        self.state = state
 
-    def _may_sign_out(self, reading: Reading) -> bool:
+    def _head(self, status: int, headers: Headers) -> Effects:
+        if self.state is State.BROKEN:
+            return []
+        if self.state is State.HOLDING:
+            self._forget_what_is_kept()
+            self._go(State.FRESH)
+        self._status, self._headers, self._reading = status, headers, None
+        request = self._request
+        if not (request.is_logout and status < 400 and request.brought.is_authentic):
+            return self._look()
+        if request.method == "GET" and status < 300:  # the page may only ask whether to sign out
+            self._go(State.READING)
+            return [ReadUser(load=True)]
+        return self._signed_out()
+
+    def _look(self) -> Effects:
+        looked = look(self._request.method, self._status, self._headers, self._policy.notices)
+        if looked is None:
+            return self._stand_aside()
+        self._kept = _Kept(looked, self._policy.clock() + HOLD)
+        if self.state is State.READING:
+            return self._weigh(self._reading)
+        self._go(State.READING)
+        return [ReadUser(load=False)]
+
+    def _stand_aside(self) -> Effects:
+        head_is_here = self.state in (State.FRESH, State.READING)
+        self._go(State.PASSING)
+        return [SendHead(None), StandAside()] if head_is_here else [StandAside()]
+
+    def _read(self, reading: Reading | None) -> Effects:
+        if self.state is not State.READING:
+            return []
+        kept = self._kept
+        if kept is not None and not (kept.began or kept.over):
+            self._reading = reading
+            return self._weigh(reading)
+        self._reading = reading if reading is not None else NotKnown()
+        if kept is not None:
+            return self._settle()
+        return self._signed_out() if isinstance(reading, Nobody) else self._look()  # of a log-out page
+
+    def _weigh(self, reading: Reading | None) -> Effects:
+        """Hold the page, or not, by what is known of the user when the head comes."""
+        if isinstance(reading, NotKnown):
+            return self._pass("unknown")
+        if isinstance(reading, Nobody) and not self._may_sign_out():
+            return self._pass("anonymous")
+        self._go(State.HOLDING)
+        return [Hold(HOLD)]
+
+    # The body.
+
+    def _chunk(self, data: bytes, item: Item, last: bool) -> Effects:
+        match self.state:
+            case State.HOLDING:
+                return self._hold(data, item, last)
+            case State.REWRITING:
+                return self._rewritten_on(data, last)
+            case State.WATCHING:
+                return [*_passed(item), *self._watch(data)]
+            case State.FRESH | State.PASSING:
+                return _passed(item)
+        return []
+
+    def _hold(self, data: bytes, item: Item, last: bool) -> Effects:
+        kept = self._kept
+        assert kept is not None
+        if item is not None:
+            kept.items.append((data, item))
+        kept.came += len(data)
+        kept.last = last
+        kept.complete = last or kept.came == kept.length
+        if kept.complete and not kept.began:
+            kept.page.look_at_whole(b"".join(kept.chunks()))
+        elif data:
+            kept.page.look_at(data)
+        kept.began = kept.began or bool(data) or kept.complete
+        kept.over = kept.over or kept.came >= self._policy.lookahead or self._policy.clock() >= kept.until
+        return self._settle()
+
+    def _hold_over(self) -> Effects:
+        if self.state is not State.HOLDING or self._kept is None:
+            return []
+        self._kept.over = True
+        return self._settle()
+
+    def _settle(self) -> Effects:
+        """Decide by what is known now: pass, rewrite, ask, or go on holding."""
+        kept = self._kept
+        assert kept is not None
+        if not (kept.began or kept.over):
+            return self._keep()
+        if kept.complete and not kept.page.found:
+            return self._pass("no-tag")
+        match self._reading:
+            case None:
+                return self._ask(State.READING, ReadUser(load=True))
+            case User() as user:
+                return self._settle_for(user, kept)
+            case Nobody():
+                return self._settle_for_nobody(kept)
+        return self._pass("unknown")
+
+    def _settle_for_nobody(self, kept: _Kept) -> Effects:
+        if not self._may_sign_out() or (kept.over and not kept.page.found):
+            return self._pass("anonymous")
+        return self._signed_out(by_page=True) if kept.page.found else self._keep()
+
+    def _settle_for(self, user: User, kept: _Kept) -> Effects:
+        sealed = self._request.brought.valid_for(user)
+        if sealed is not None and not self._policy.sessions.has_ended(sealed.session.id):
+            return self._settle_with(sealed, user, kept)
+        login = self._login_of(user)
+        if kept.page.found or kept.over:
+            return self._ask_for_session(login)
+        if not self._policy.sessions.hopeless(login):
+            return self._keep()
+        return self._pass("unavailable", watching=True)
+
+    def _settle_with(self, sealed: SealedSession, user: User, kept: _Kept) -> Effects:
+        """Serve a valid cookie's session; where the user's details have changed, see to one for the new details."""
+        policy, secure = self._policy, self._request.secure
+        if not user.complete or sealed.has_details_of(user):
+            return self._rewrite(sealed.session, "cookie")
+        login = self._login_of(user)
+        renewed = policy.sessions.renewed(login, sealed.session.id)
+        if renewed is not None:
+            cookie = policy.cookie.set(user, renewed, brought=self._request.brought, secure=secure, refreshed=True)
+            return self._rewrite(renewed, "login", cookie)
+        if not policy.cookie.may_refresh(sealed):
+            return self._rewrite(sealed.session, "cookie")
+        renewal = StartLogin(login, sealed.session.id)
+        if kept.page.found:
+            return [*self._rewrite(sealed.session, "cookie", policy.cookie.touch(sealed, secure=secure)), renewal]
+        self._renewal = renewal
+        return self._rewrite(sealed.session, "cookie")
+
+    # The session.
+
+    def _login_of(self, user: User) -> LoginRequest:
+        if self._login is None:
+            brought = self._request.brought
+            self._login = LoginRequest(user, self._login_key(), brought.mark_for(user), brought.ended_at)
+        return self._login
+
+    def _ask_for_session(self, login: LoginRequest) -> Effects:
+        ticket = self._policy.sessions.ensure(login)
+        self._mark = ticket.mark
+        now = self._policy.clock()
+        if self._deadline is None:
+            self._deadline = now + self._policy.timeout
+        return self._ask(State.WAITING, AwaitSession(ticket.future, max(0.0, self._deadline - now)))
+
+    def _ask(self, state: State, question: Question) -> Effects:
+        if not self._reserve():
+            return self._pass("too-much-held")
+        self._go(state)
+        return [question]
+
+    def _session(self, session: Session | None) -> Effects:
+        if self.state is not State.WAITING:
+            return []
+        user, brought, secure = self._reading, self._request.brought, self._request.secure
+        assert isinstance(user, User)
+        changed = brought.of_another(user)
+        if session is not None:
+            if self._policy.cookie.damps(user, brought):
+                sentence = "a user was signed out by a page that did not show them; add such pages to VIAFOURA_EXCLUDE"
+                self._policy.notices.tell("damped", logging.WARNING, sentence)
+            cookie = self._policy.cookie.set(user, session, brought=brought, secure=secure)
+            effects = self._rewrite(session, "login", cookie)
+            return [*effects, *self._end_sessions(brought.of_others(user))] if changed else effects
+        if not self._mark:
+            return self._signed_out("unavailable") if changed else self._pass("unavailable")
+        waiting = self._policy.cookie.wait(user, self._mark, brought=brought, secure=secure)
+        effects = self._pass("unavailable", with_cookie(self._made_private(self._headers), waiting))
+        return [*effects, *self._end_sessions(brought.of_others(user))] if changed else effects
+
+    # Sign-out.
+
+    def _may_sign_out(self) -> bool:
         """Whether a page without a user says that the browser's user has left.
 
-        It does not when reading the user failed, nor on a request from another site, which leaves the site's own
-        ``SameSite=Strict`` cookie behind.
+        It does not on a request from another site, which leaves the site's own ``SameSite=Strict`` cookie behind, nor
+        in a frame where the site's cookies may stay behind, nor where such pages were seen to come and go.
         """
-        return 200 <= self._status < 300 and not reading.failed and not self._request.cross_site
+        request = self._request
+        if not request.brought.is_authentic or request.brought.is_damped:
+            return False
+        return 200 <= self._status < 300 and not request.cross_site and not request.in_frame
 
-    def _go_without(self, changed_from: SealedSession | None) -> None:
-        if changed_from:
-            self._sign_out(changed_from)
-        self._pass("unavailable")
+    def _signed_out(self, outcome: str = "signed-out", *, by_page: bool = False) -> Effects:
+        effects = self._pass(outcome, self._cookie_ended(self._headers, by_page=by_page))
+        return [*effects, *self._end_sessions(self._request.brought)]
 
-    def _sign_out(self, cookie: SealedSession) -> None:
-        self.ended_session = cookie.session
-        self.headers = self._with_cookie_cleared(self.headers)
+    def _cookie_ended(self, headers: Headers, *, by_page: bool = False) -> Headers:
+        ended = self._policy.cookie.end(self._request.brought, by_page=by_page, secure=self._request.secure)
+        return with_cookie(self._made_private(headers), ended)
 
-    def _with_cookie_cleared(self, headers: Headers) -> Headers:
-        cleared = self._terms.cookie.clear(secure=self._request.secure)
-        return [*made_private(headers), ("Set-Cookie", cleared)]
+    def _end_sessions(self, brought: Brought) -> Effects:
+        self._has_ended_sessions = True
+        return [EndSessions(tuple(sealed.session.id for sealed in brought.sessions), brought.marks)]
 
-    def _pass(self, outcome: str) -> None:
-        self.state = State.PASSING
-        self._out, self._held = self._held, []
-        self._say(outcome)
-        self.close()
+    # What leaves.
 
-    def _rewrite(self, session: Session, origin: str) -> None:
+    def _made_private(self, headers: Headers) -> Headers:
+        self._is_private = True
+        return made_private(headers)
+
+    def _pass(self, outcome: str, headers: Headers | None = None, *, watching: bool = False) -> Effects:
+        """Let the head go, with these ``headers`` or as it came, and what is held as it came."""
+        self._go(State.WATCHING if watching else State.PASSING)
+        if self._policy.debug:
+            word = f"{outcome}; preset={self._preset}" if outcome in _WORDS_WITH_PRESET else outcome
+            headers = [*(self._headers if headers is None else headers), (DEBUG_HEADER, word)]
+        effects: Effects = [SendHead(headers)]
+        if self._kept is not None:
+            effects.append(Pass([item for _, item in self._kept.items]))
+            self._kept.items = []
+        self._let_go_of_budget()
+        if not watching:
+            self._kept = None
+            effects.append(StandAside())
+        return effects
+
+    def _rewrite(self, session: Session, origin: str, set_cookie: str = "") -> Effects:
+        kept = self._kept
+        assert kept is not None
         try:
-            out = self._page.rewritten(self._held, session, ended=self._complete)
+            data = b"".join(kept.page.rewritten(kept.chunks(), session, ended=kept.complete))
         except CodingError:
-            self._pass("corrupt")
-            return
-        self._held = []
-        self._out = [b"".join(out)]
-        self.state = State.REWRITING
-        length = len(self._out[0]) if self._complete else None
-        self.headers = with_length(made_private(self.headers), length)
-        if origin == "login":
-            cookie = self._terms.cookie.set(self.user, session, secure=self._request.secure)
-            self.headers.append(("Set-Cookie", cookie))
-        self._say(f"{'injected' if self._page.found else 'streaming'}; session={origin}")
-        self.close()
+            return self._pass("corrupt")
+        headers = with_length(self._made_private(self._headers), len(data) if kept.complete else None)
+        if set_cookie:
+            headers = with_cookie(headers, set_cookie)
+        if self._policy.debug:
+            word = "injected" if kept.page.found else "streaming"
+            headers = [*headers, (DEBUG_HEADER, f"{word}; session={origin}")]
+        self._go(State.REWRITING)
+        self._let_go_of_budget()
+        effects: Effects = [SendHead(headers)]
+        if asides := [item for chunk, item in kept.items if chunk is None]:
+            effects.append(Pass(asides))
+        if data or kept.last:
+            effects.append(SendBody(data, more=not kept.last))
+        kept.items = []
+        if kept.complete:
+            self._go(State.PASSING)
+            effects.append(StandAside())
+        return effects
 
-    def _say(self, outcome: str) -> None:
-        if self._terms.debug:
-            self.headers = [*self.headers, (DEBUG_HEADER, outcome)]
+    def _rewritten_on(self, data: bytes, last: bool) -> Effects:
+        kept = self._kept
+        assert kept is not None
+        pieces = kept.page.passed(data)
+        if last:
+            pieces = [*pieces, *kept.page.ended()]
+        out = b"".join(pieces)
+        effects: Effects = [SendBody(out, more=not last)] if out or last else []
+        if self._renewal is not None and kept.page.found:
+            effects.append(self._renewal)
+            self._renewal = None
+        if last:
+            self._go(State.PASSING)
+            effects.append(StandAside())
+        return effects
+
+    def _broken_off_in_body(self) -> Effects:
+        assert self._kept is not None
+        rest = b"".join(self._kept.page.broken_off())
+        self._go(State.PASSING)
+        return [SendBody(rest, more=True), StandAside()] if rest else [StandAside()]
+
+    def _watch(self, data: bytes) -> Effects:
+        """Look for the tag in a page that is not held, so that its user's login can probe a broken Viafoura."""
+        assert self._kept is not None
+        assert self._login is not None
+        self._kept.page.look_at(data)
+        if not self._kept.page.found:
+            return []
+        self._go(State.PASSING)
+        return [StartLogin(self._login), StandAside()]
+
+    # The budget.
+
+    def _keep(self) -> Effects:
+        if not self._reserve():
+            return self._pass("too-much-held")
+        if self.state is not State.HOLDING:
+            self._go(State.HOLDING)
+        return []
 
     def _reserve(self) -> bool:
-        """Reserve what is held now of the process's budget."""
-        size = self._came - self._reserved
-        if not self._terms.budget.take(size):
+        """Reserve what is held now: of the user's share or, while the user is not known, of the peer's."""
+        kept = self._kept
+        assert kept is not None
+        holder = self._reading.id if isinstance(self._reading, User) else (self._request.peer,)
+        if holder != kept.holder:
+            self._let_go_of_budget()
+            kept.holder = holder
+        size = kept.came - kept.reserved
+        if not self._policy.budget.take(size, holder):
             return False
-        self._reserved += size
+        kept.reserved += size
         return True
 
-    def _watch(self, chunk: bytes) -> None:
-        """Look for the tag in a page that is not held, so that its user's login can probe a broken Viafoura."""
-        self._page.look_at(chunk)
-        if self._page.found:
-            self._watching = False
-            self.need = Need.PROBE
+    def _let_go_of_budget(self) -> None:
+        if self._kept is not None and self._kept.reserved:
+            self._policy.budget.give_back(self._kept.reserved, self._kept.holder)
+            self._kept.reserved = 0
+
+    def _forget_what_is_kept(self) -> None:
+        self._let_go_of_budget()
+        self._kept = None
 
 
-class _Looks:
-    """What a head says about whether its body is looked at (contract: "What is rewritten")."""
-
-    def __init__(self, method: str, status: int, headers: Headers) -> None:
-        self._method = method
-        self._status = status
-        self._fields = {name.lower(): value for name, value in headers}
-        self._media_type, self.charset = _content_type(self._fields.get("content-type", ""))
-        self._coding = parse(self._fields.get("content-encoding", ""))
-        length = self._fields.get("content-length", "").strip()
-        self.length = int(length) if _LENGTH.fullmatch(length) else None
-
-    @property
-    def coding(self) -> str:
-        assert self._coding is not None
-        return self._coding
-
-    def worthwhile(self, notices: Notices) -> bool:
-        """The guard: every reason not to look at a response."""
-        if self._method == "HEAD":
-            return False
-        if self._status < 200 or self._status in _WITHOUT_WHOLE_BODY or self._status >= 500:
-            return False
-        if self._media_type != "text/html":
-            return False
-        if self._fields.get("content-disposition", "").partition(";")[0].strip().lower() == "attachment":
-            return False
-        if self.charset is not None and not ascii_superset(self.charset):
-            notices.tell("charset", logging.WARNING, "pages in charset %.40r are left as they are", self.charset)
-            return False
-        if self._coding is None:
-            coding = self._fields["content-encoding"]
-            notices.tell("coding", logging.WARNING, "pages in content coding %.40r are left as they are", coding)
-            return False
-        return True
+_WORDS_WITH_PRESET: Final = ("anonymous", "unknown")
 
 
-@lru_cache(64)  # sites send a few
-def _content_type(value: str) -> tuple[str, str | None]:
-    """The media type of a Content-Type in lower case, and its ``charset``, if any (RFC 9110 §8.3.1)."""
-    media_type, *parameters = value.split(";")
-    return media_type.strip().lower(), _charset(parameters)
-
-
-def _charset(parameters: Iterable[str]) -> str | None:
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "charset":
-            return value.strip().strip("\"'").strip() or None
-    return None
+def _passed(item: Item) -> Effects:
+    return [] if item is None else [Pass([item])]

@@ -1,0 +1,114 @@
+"""The guard: what of a request and of a head decides whether a response is looked at (contract: "What is rewritten").
+
+Every reason not to act stands here, once. Neither door decides any of it.
+"""
+
+import logging
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from viafoura_mw.log import Notices
+from viafoura_mw.page.charsets import ascii_superset
+from viafoura_mw.page.codings import parse
+from viafoura_mw.response.cookie import NOTHING, Brought
+from viafoura_mw.response.headers import Headers
+
+_WITHOUT_WHOLE_BODY: Final = frozenset((204, 205, 206, 304))
+_LENGTH: Final = re.compile(r"[0-9]{1,18}")
+_SHORT: Final = 256  # characters of a Content-Type that is worth remembering
+
+
+class Request(NamedTuple):
+    """What of a request decides about its response.
+
+    ``brought``: its cookies of our name. ``is_logout``: it asks one of the site's log-out pages, in a way that can sign
+    a user out (:func:`can_sign_out`). ``secure``: it came over https. ``cross_site``: the browser called it
+    ``Sec-Fetch-Site: cross-site``. ``in_frame``: its page is for a frame, into which the site's own cookies may not
+    have come. ``peer``: the address from which it came.
+    """
+
+    method: str
+    brought: Brought = NOTHING
+    is_logout: bool = False
+    secure: bool = False
+    cross_site: bool = False
+    in_frame: bool = False
+    peer: str = ""
+
+
+def can_sign_out(method: str, fetch_site: str, purposes: Iterable[str]) -> bool:
+    """Whether a request to a log-out page can be a user's wish to sign out.
+
+    ``fetch_site`` is ``Sec-Fetch-Site``, ``purposes`` are ``Sec-Purpose`` and what older browsers send in its place. A
+    prefetch, a prerendered page, HEAD, a CORS preflight, and what another site makes the browser ask are none.
+    """
+    if method in ("HEAD", "OPTIONS") or fetch_site.strip().lower() == "cross-site":
+        return False
+    words = " ".join(purposes).lower()
+    return "prefetch" not in words and "prerender" not in words and "preview" not in words
+
+
+class Looked(NamedTuple):
+    """What a head says of a body that is looked at: its content coding, its charset, and its length if declared."""
+
+    coding: str
+    charset: str | None
+    length: int | None
+
+
+def look(method: str, status: int, headers: Headers, notices: Notices) -> Looked | None:
+    """What to know of a body that is looked at; ``None`` for one of the reasons not to look."""
+    if method == "HEAD" or status < 200 or status in _WITHOUT_WHOLE_BODY or status >= 500:
+        return None
+    fields = joined(headers)
+    media_type, charset = _content_type(fields.get("content-type", ""))
+    if media_type != "text/html":
+        return None
+    if "transfer-encoding" in fields:  # the application frames its own body, in chunks that are not to be changed
+        return None
+    if fields.get("content-disposition", "").partition(";")[0].strip().lower() == "attachment":
+        return None
+    if charset is not None and not ascii_superset(charset):
+        notices.tell("charset", logging.WARNING, "pages in charset %.40r are left as they are", charset)
+        return None
+    coding = parse(fields.get("content-encoding", ""))
+    if coding is None:
+        sentence = "pages in content coding %.40r are left as they are"
+        notices.tell("coding", logging.WARNING, sentence, fields["content-encoding"])
+        return None
+    length = fields.get("content-length", "").strip()
+    return Looked(coding, charset, int(length) if _LENGTH.fullmatch(length) else None)
+
+
+def joined(headers: Headers) -> dict[str, str]:
+    """The fields by their lower-case names; a repeated field's values are joined by commas (RFC 9110 §5.3)."""
+    fields: dict[str, str] = {}
+    repeated: dict[str, list[str]] = {}
+    for name, value in headers:
+        key = name.lower()
+        if key in fields:
+            repeated.setdefault(key, [fields[key]]).append(value)
+        else:
+            fields[key] = value
+    for key, values in repeated.items():
+        fields[key] = ", ".join(values)
+    return fields
+
+
+def _content_type(value: str) -> tuple[str, str | None]:
+    return _remembered(value) if len(value) <= _SHORT else _parsed(value)
+
+
+def _parsed(value: str) -> tuple[str, str | None]:
+    """The media type of a Content-Type in lower case, and its ``charset``, if any (RFC 9110 §8.3.1)."""
+    media_type, *parameters = value.split(";")
+    for parameter in parameters:
+        name, _, text = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return media_type.strip().lower(), text.strip().strip("\"'").strip() or None
+    return media_type.strip().lower(), None
+
+
+_remembered = lru_cache(64)(_parsed)  # sites send a few
