@@ -47,7 +47,7 @@ class Parts:
 def parts_of(settings: Settings) -> Parts:
     """Put the parts together; opens nothing and starts nothing."""
     notices = Notices()
-    cookie = SessionCookie(settings)
+    cookie = cookie_of(settings)
     sessions = Sessions(viafoura_of(settings), timeout=settings.timeout, session_ttl=settings.session_ttl)
     knows = (sessions.hopeless, sessions.has_ended)
     terms = Terms(cookie, *knows, settings.lookahead, settings.debug_header, _BUDGET, notices)
@@ -55,6 +55,20 @@ def parts_of(settings: Settings) -> Parts:
     own_headers = settings.response_headers
     every = bool(own_headers or settings.logout_paths or settings.debug_header)
     return Parts(settings, rules, proxies, cookie, sessions, terms, notices, understood(), own_headers, every)
+
+
+def cookie_of(settings: Settings) -> SessionCookie:
+    """The cookie for these settings."""
+    return SessionCookie(
+        name=settings.cookie_name,
+        secrets=settings.cookie_secret or (f"api key {settings.api_key}",),
+        site_id=settings.site_id,
+        session_ttl=settings.session_ttl,
+        path=settings.cookie_path,
+        domain=settings.cookie_domain,
+        samesite=settings.cookie_samesite,
+        secure=settings.cookie_secure,
+    )
 
 
 def viafoura_of(settings: Settings) -> Viafoura:

@@ -338,7 +338,7 @@ class Exchange:
         self.headers = self._with_cookie_cleared(self.headers)
 
     def _with_cookie_cleared(self, headers: Headers) -> Headers:
-        cleared = self._terms.cookie.clear(secure=self._request.secure)
+        cleared = self._terms.cookie.end(self._request.brought, by_page=False, secure=self._request.secure)
         return [*made_private(headers), ("Set-Cookie", cleared)]
 
     def _pass(self, outcome: str) -> None:
@@ -359,7 +359,8 @@ class Exchange:
         length = len(self._out[0]) if self._complete else None
         self.headers = with_length(made_private(self.headers), length)
         if origin == "login":
-            cookie = self._terms.cookie.set(self.user, session, secure=self._request.secure)
+            request = self._request
+            cookie = self._terms.cookie.set(self.user, session, brought=request.brought, secure=request.secure)
             self.headers.append(("Set-Cookie", cookie))
         self._say(f"{'injected' if self._page.found else 'streaming'}; session={origin}")
         self.close()
