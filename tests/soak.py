@@ -32,9 +32,8 @@ from typing import Any
 
 from tests.support.doors import environ_of, scope_of
 from viafoura_mw import Settings, asgi, wsgi
-from viafoura_mw.response.cookie import SessionCookie
 from viafoura_mw.response.exchange import MAX_HELD, Exchange
-from viafoura_mw.runtime import Parts
+from viafoura_mw.runtime import Parts, cookie_of
 from viafoura_mw.testing import Fault, SimulatedViafoura
 from viafoura_mw.testing.service import Answer as ServiceAnswer
 from viafoura_mw.testing.service import Request
@@ -304,10 +303,11 @@ class Soak:
         if set_cookie is None or not asking.keeps:
             return
         value = set_cookie.partition(";")[0].partition("=")[2]
-        before, after = self._cookies.find(asking.cookies), self._cookies.find(f"viafoura_mw={value}")
+        brought = (self._cookies.find(cookies) for cookies in (asking.cookies, f"viafoura_mw={value}"))
+        before, after = (next(iter(cookies.sessions), None) for cookies in brought)
         if before and not (after and visit.user and before.session.user_id == after.session.user_id):
             self._replaced.setdefault(before.session.id, self._tick())
-        browser.old, browser.cookie = browser.cookie or browser.old, "" if "Max-Age=0" in set_cookie else value
+        browser.old, browser.cookie = browser.cookie or browser.old, "" if "Max-Age=60" in set_cookie else value
 
     def _judge_pair(self, visit: Visit, asked: int, user_id: int, session: str) -> None:
         figures, viafoura = self.figures, self.viafoura
@@ -414,7 +414,7 @@ class Soak:
                 "VIAFOURA_USER_NAME": "environ:soak.user/name",
             }
             settings = Settings.from_env(environ)
-            self._cookies = SessionCookie(settings)
+            self._cookies = cookie_of(settings)
             in_scope = {name: value.replace("environ:", "scope:") for name, value in environ.items()}
             doors = (
                 wsgi.ViafouraMiddleware(self._wsgi_site, settings),

@@ -50,7 +50,7 @@ class Runtime:
 def runtime_of(settings: Settings) -> Runtime:
     """Put the parts together; opens nothing and starts nothing."""
     notices = Notices()
-    cookie = SessionCookie(settings)
+    cookie = cookie_of(settings)
     sessions = Sessions(viafoura_of(settings), timeout=settings.timeout, session_ttl=settings.session_ttl)
     policy = Policy(
         cookie=cookie,
@@ -74,6 +74,20 @@ def runtime_of(settings: Settings) -> Runtime:
         response_headers=own_headers,
         looks_at_every_response=bool(own_headers or settings.logout_paths or settings.debug_header),
         is_for_frames=settings.cookie_samesite == "none",
+    )
+
+
+def cookie_of(settings: Settings) -> SessionCookie:
+    """The cookie for these settings."""
+    return SessionCookie(
+        name=settings.cookie_name,
+        secrets=settings.cookie_secret or (f"api key {settings.api_key}",),
+        site_id=settings.site_id,
+        session_ttl=settings.session_ttl,
+        path=settings.cookie_path,
+        domain=settings.cookie_domain,
+        samesite=settings.cookie_samesite,
+        secure=settings.cookie_secure,
     )
 
 

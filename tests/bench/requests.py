@@ -29,7 +29,7 @@ from typing import Any
 from tests.bench.plot import bars
 from tests.support.doors import environ_of, scope_of
 from viafoura_mw import Settings, asgi, wsgi
-from viafoura_mw.response.cookie import SessionCookie
+from viafoura_mw.runtime import cookie_of
 from viafoura_mw.testing import SimulatedViafoura
 from viafoura_mw.user.user import User
 from viafoura_mw.viafoura.client import Session
@@ -95,7 +95,7 @@ def body_of(case: Case) -> Callable[[], bytes]:
 def cookie() -> str:
     """A browser's cookies on its second page."""
     session = Session("7000000003119", "o52l4itrv8q4p8n4amsou1c567", time.time())
-    return "sessionid=abc; " + SessionCookie(SETTINGS).set(User("ann", "ann"), session, secure=False).partition(";")[0]
+    return "sessionid=abc; " + cookie_of(SETTINGS).set(User("ann", "ann"), session, secure=False).partition(";")[0]
 
 
 def request_headers(case: Case) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from viafoura_mw.log import Notices
-from viafoura_mw.response.cookie import SealedSession, SessionCookie
+from viafoura_mw.response.cookie import NOTHING, Brought, SessionCookie
 from viafoura_mw.response.exchange import MAX_HELD, Exchange, HoldBudget, Need, State, Terms
 from viafoura_mw.response.request import Request
 from viafoura_mw.settings import Settings
@@ -14,7 +14,7 @@ from viafoura_mw.user.user import FAILED, NOBODY, Reading, User
 from viafoura_mw.viafoura.client import Session
 
 SETTINGS = Settings(site_id="site", api_key="key", lookahead=64)
-COOKIE = SessionCookie(SETTINGS, clock=lambda: 1_000.0)
+COOKIE = SessionCookie(name="viafoura_mw", secrets=("s",), site_id="site", session_ttl=39_600, clock=lambda: 1_000.0)
 ANN, BEN = User("ann", "Ann"), User("ben", "Ben")
 SESSION = Session("7000000003119", "o52l4itrv8q4p8n4amsou1c567", 1_000.0)
 OTHER = Session("7000000003120", "other-session", 1_000.0)
@@ -26,10 +26,8 @@ SET_PAGE = PAGE.replace(TAG, SET_TAG)
 HTML = ("Content-Type", "text/html")
 
 
-def sealed(user: User, session: Session = SESSION) -> SealedSession:
-    found = COOKIE.find(COOKIE.set(user, session, secure=False).partition(";")[0])
-    assert found is not None
-    return found
+def sealed(user: User, session: Session = SESSION) -> Brought:
+    return COOKIE.find(COOKIE.set(user, session, secure=False).partition(";")[0])
 
 
 def terms(*, hopeless: bool = False, debug: bool = False, budget: int = MAX_HELD, ended: tuple[str, ...] = ()) -> Terms:
@@ -39,7 +37,7 @@ def terms(*, hopeless: bool = False, debug: bool = False, budget: int = MAX_HELD
 def exchange_of(
     *,
     user: User | None = None,
-    cookie: SealedSession | None = None,
+    cookie: Brought = NOTHING,
     reading: Reading | None = None,
     ask: bool = False,
     status: int = 200,
@@ -316,7 +314,7 @@ class TestChangedUser:
             exchange.session_is(None)
         assert body(exchange) == PAGE
         assert exchange.ended_session is not None
-        assert "Max-Age=0" in (value(exchange, "Set-Cookie") or "")
+        assert "Max-Age=60" in (value(exchange, "Set-Cookie") or "")
         assert value(exchange, "Cache-Control") == "private, no-cache"
 
 
@@ -331,7 +329,7 @@ class TestLeaving:
         exchange.feed(PAGE)
         assert body(exchange) == b"<p>" + PAGE
         assert exchange.ended_session is not None
-        assert "Max-Age=0" in (value(exchange, "Set-Cookie") or "")
+        assert "Max-Age=60" in (value(exchange, "Set-Cookie") or "")
 
     def test_signs_nobody_out_on_a_page_without_the_tag(self) -> None:
         """A merely anonymous page on a path where the site never authenticates changes nothing."""
@@ -521,15 +519,15 @@ class TestDebugHeader:
         ("user", "cookie", "session", "page", "said"),
         [
             (ANN, sealed(ANN), None, PAGE, "injected; session=cookie"),
-            (ANN, None, SESSION, PAGE, "injected; session=login"),
-            (ANN, None, None, PAGE, "unavailable"),
-            (ANN, None, None, b"<p>", "no-tag"),
-            (None, None, None, PAGE, "anonymous"),
+            (ANN, NOTHING, SESSION, PAGE, "injected; session=login"),
+            (ANN, NOTHING, None, PAGE, "unavailable"),
+            (ANN, NOTHING, None, b"<p>", "no-tag"),
+            (None, NOTHING, None, PAGE, "anonymous"),
             (None, sealed(ANN), None, PAGE, "signed-out"),
         ],
     )
     def test_says_what_happened(
-        self, user: User | None, cookie: SealedSession | None, session: Session | None, page: bytes, said: str
+        self, user: User | None, cookie: Brought, session: Session | None, page: bytes, said: str
     ) -> None:
         """One word for the outcome, and where the session came from."""
         exchange = exchange_of(user=user, cookie=cookie, of=terms(debug=True))

@@ -12,7 +12,7 @@ import pytest
 from tests.support.doors import Get, Site, both_doors
 from tests.support.servers import SERVERS, Answer, Browser, Running, Server
 from viafoura_mw import Settings
-from viafoura_mw.response.cookie import SessionCookie
+from viafoura_mw.runtime import cookie_of
 from viafoura_mw.testing import SimulatedViafoura
 
 READERS = 24
@@ -118,8 +118,7 @@ def test_who_comes_back_is_given_no_session_that_another_machine_has_ended(
         answer = machine(Site(user=user), headers=asked)
         assert machine(Site(user=user), headers=asked).body == answer.body  # asked for at the same time: handed off
         cookie = answer.cookie or ""
-        sealed = SessionCookie(settings).find(cookie)
-        assert sealed is not None
+        (sealed,) = cookie_of(settings).find(cookie).sessions
         sessions.append(sealed.session.id)
     viafoura.wait_for("logout", 2)
 

@@ -1,47 +1,158 @@
-"""The cookie that holds a user's Viafoura session: sealed, of one user of one site, with its own expiry inside.
+"""The cookie that holds a user's Viafoura session, in three forms, each sealed for one site.
 
-A cookie is *authentic* when its seal, its site and its expiry are right. It is *valid* for a user when it was also
-made for that user with these details. Several cookies of the name count as none: which one the browser means is not
-to be known (RFC 6265 §4.2.2 leaves their order open).
+- A *session* cookie holds a session of one user. It lives as long as the session is used.
+- A *waiting* cookie says that a login for one user is under way, and by which mark its result is found. 60 seconds.
+- An *ended* cookie says that this browser's session was ended, and when. 60 seconds.
+
+A cookie is *authentic* when its seal, its site and its time are right. A session cookie is *valid* for a user when it
+is authentic, was made for that user, and is not older than an ended cookie beside it. A browser may send several
+cookies of our name, in an order that means nothing (RFC 6265 §4.2.2): another path or domain, after a change of the
+settings, or one that somebody planted. Each cookie is judged by itself. A cookie that is not authentic changes
+nothing, as if the browser had not sent it.
 """
 
 import hmac
+import math
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from typing import Final
+from typing import Final, Literal
 
 from webob.cookies import SignedSerializer, make_cookie
 
-from viafoura_mw.settings import Settings, is_secure_name
 from viafoura_mw.user.user import User
 from viafoura_mw.viafoura.client import Session
 
 MAX_LENGTH: Final = 4096  # RFC 6265 §6.1: what a browser must be able to keep; nothing longer is ours
-_DIGEST: Final = re.compile(r"[0-9a-f]{32}")
+SHORT_LIFE: Final = 60.0  # seconds for which a browser keeps a waiting or an ended cookie
+REFRESH_INTERVAL: Final = 600.0  # seconds between two logins of one browser for new details
+DAMPED: Final = 3600.0  # seconds for which a browser that was logged out by mistake is not logged out so again
+
+#: Seconds for which an ended cookie is believed beyond its time: the machine that made it may have another clock, and
+#: the browser drops it after a minute anyhow.
+_OTHER_CLOCKS: Final = 30.0
+
+_MOST_OPENED: Final = 64  # cookies of our name in one request; browsers keep 180 in all for a site
 _REMEMBERED: Final = 1024  # opened cookies kept per process, so that a user's next page costs no HMAC
+_DIGEST: Final = re.compile(r"[0-9a-f]{32}")
+
+#: RFC 6265bis §4.1.3: browsers keep a cookie of such a name, in any case, only if it is ``Secure``.
+_SECURE_PREFIXES: Final = ("__secure-", "__host-", "__http-")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class SealedSession:
-    """An authentic cookie's content."""
+    """An authentic session cookie.
+
+    ``refreshed_at``: when a login for new details was last begun for this browser, or 0. ``damped_until``: until when
+    a page without a user ends no session of this browser, or 0. Both are unix times.
+    """
 
     session: Session
-    expires_at: float
+    refreshed_at: float
+    damped_until: float
     _user_digest: str
     _details_digest: str
-    _key: "_Key" = field(compare=False)
+    _key: "_Key"
 
     def is_of(self, user: User) -> bool:
-        """Whether the session was made for the user with this id, whatever their details are now."""
+        """Whether the session was made for the user with this id, whatever the user's details are now."""
         return hmac.compare_digest(self._user_digest, self._key.of_user(user))
 
     def has_details_of(self, user: User) -> bool:
         """Whether the user's name and e-mail address are those that Viafoura was told."""
         return hmac.compare_digest(self._details_digest, self._key.of_details(user))
+
+    def may_refresh(self, now: float) -> bool:
+        """Whether this browser's last login for new details is ten minutes ago, or there was none."""
+        return now >= self.refreshed_at + REFRESH_INTERVAL
+
+    def touched(self, now: float) -> str:
+        """The value of the cookie once a login for new details has begun ``now``.
+
+        The same key seals it: the digests of user and details are that key's.
+        """
+        session = self.session
+        digests = (self._user_digest, self._details_digest)
+        return self._key.seal(["s", session.user_id, session.id, session.since, *digests, now, self.damped_until])
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class _Waiting:
+    """An authentic waiting cookie.
+
+    ``replaced_at``: when the ended cookie was made whose place this cookie took, or 0. ``damps``: whether a page
+    without a user had made that ended cookie for this same user.
+    """
+
+    mark: str
+    made_at: float
+    replaced_at: float
+    damps: bool
+    user_digest: str
+    key: "_Key"
+
+    def is_of(self, user: User) -> bool:
+        return hmac.compare_digest(self.user_digest, self.key.of_user(user))
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class _Ended:
+    """An authentic ended cookie; ``user_digest``: whose, or empty; ``by_page``: a page without a user made it."""
+
+    user_digest: str
+    by_page: bool
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Brought:
+    """The authentic cookies of our name that one request brought, each form with the youngest first.
+
+    ``sessions`` also holds those that are older than an ended cookie beside them: a logout ends them as well.
+    ``ended_at``: the unix time of this browser's last sign-out that a cookie here tells of, 0.0 if none does.
+    ``is_damped``: a page without a user is to end no session of this browser now.
+    """
+
+    sessions: tuple[SealedSession, ...] = ()
+    waiting: tuple[_Waiting, ...] = ()
+    ended: tuple[_Ended, ...] = ()
+    ended_at: float = 0.0
+    is_damped: bool = False
+
+    @property
+    def is_authentic(self) -> bool:
+        """Whether there is a session or a waiting cookie: something that a logout ends."""
+        return bool(self.sessions or self.waiting)
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The marks of all waiting cookies."""
+        return tuple(cookie.mark for cookie in self.waiting)
+
+    def valid_for(self, user: User) -> SealedSession | None:
+        """The session cookie of ``user`` with the youngest login, unless an ended cookie is as young as that login."""
+        for sealed in self.sessions:
+            if sealed.session.since > self.ended_at and sealed.is_of(user):
+                return sealed
+        return None
+
+    def mark_for(self, user: User) -> str:
+        """The mark of the youngest waiting cookie of ``user`` that was not ended since; empty if there is none."""
+        for cookie in self.waiting:
+            if (cookie.made_at > self.ended_at or cookie.replaced_at == self.ended_at) and cookie.is_of(user):
+                return cookie.mark
+        return ""
+
+    def of_another(self, user: User) -> bool:
+        """Whether some session or waiting cookie here is not the cookie of ``user``."""
+        own_sessions = all(sealed.is_of(user) for sealed in self.sessions)
+        return not (own_sessions and all(cookie.is_of(user) for cookie in self.waiting))
+
+
+NOTHING: Final = Brought()
 
 
 class _Key:
@@ -52,12 +163,12 @@ class _Key:
         self._digest_key = _derived(secret, "digest", site_id)
         self._digest = lru_cache(_REMEMBERED)(self._digested)
 
-    def seal(self, content: list[str | int]) -> str:
+    def seal(self, content: Sequence[str | float]) -> str:
         """``content``, to be read by anybody and made by nobody else."""
         return self._serializer.dumps(content).decode("ascii")
 
     def open(self, value: str) -> object:
-        """What was sealed; raises ``ValueError`` for anything that this key did not seal, letter for letter."""
+        """The content that was sealed; raises ``ValueError`` for all that this key did not seal, letter for letter."""
         content = self._serializer.loads(value.encode("ascii"))
         # Base64 can be written in several ways, of which one is ours.
         if self.seal(content) != value:
@@ -71,7 +182,8 @@ class _Key:
         return self._digest("details", user.id, user.name, user.email or "")
 
     def _digested(self, *parts: str) -> str:
-        message = b"\0".join(part.encode("utf-8", "surrogatepass") for part in parts)
+        encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+        message = b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
         return hmac.digest(self._digest_key, message, sha256)[:16].hex()
 
 
@@ -80,81 +192,191 @@ def _derived(secret: str, label: str, site_id: str) -> bytes:
 
 
 class SessionCookie:
-    """Opens, sets and clears the cookie of one site; ``clock`` gives unix seconds."""
+    """Opens and makes the cookies of one site.
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
-        secrets = settings.cookie_secret or (f"api key {settings.api_key}",)
-        self._keys = tuple(_Key(secret, settings.site_id) for secret in secrets)
-        self._settings = settings
-        self._name = settings.cookie_name
+    ``secrets``: the first one seals, all open. ``session_ttl``: seconds for which a session is used after its login.
+    ``secure``: ``"1"``, ``"0"``, or ``"auto"`` for "as the request". ``clock`` gives unix seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        secrets: Sequence[str],
+        site_id: str,
+        session_ttl: float,
+        path: str = "/",
+        domain: str = "",
+        samesite: Literal["lax", "strict", "none"] = "lax",
+        secure: Literal["auto", "0", "1"] = "auto",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._name = name
+        self._keys = tuple(_Key(secret, site_id) for secret in secrets)
+        self._session_ttl = session_ttl
+        self._path = path
+        self._domain = domain
+        self._samesite = samesite
         self._clock = clock
+        # Browsers drop a cookie with SameSite=None or such a name when it is not Secure.
+        must_be_secure = samesite == "none" or name.lower().startswith(_SECURE_PREFIXES)
+        self._secure = "1" if must_be_secure else secure
+        ahead = rf"(?:^|;)[ \t]*+{re.escape(name)}[ \t]*+="
+        self._named = re.compile(ahead)
+        # 43 letters are the seal alone. Possessive: a value of a megabyte is looked through once.
+        self._shaped = re.compile(rf"{ahead}[ \t]*+([A-Za-z0-9_-]{{43,{MAX_LENGTH}}}+)[ \t]*+(?![^;])")
+        # What raises is not remembered, so that junk takes nobody's place.
         self._opened = lru_cache(_REMEMBERED)(self._open)
 
     def is_in(self, cookie_header: str) -> bool:
-        """Whether a ``Cookie`` header has a cookie of our name, believed or not."""
-        return self._name in cookie_header and bool(self._values(cookie_header))
+        """Whether a ``Cookie`` header has a cookie of our name, authentic or not."""
+        return self._name in cookie_header and self._named.search(cookie_header) is not None
 
-    def find(self, cookie_header: str) -> SealedSession | None:
-        """The authentic cookie of a ``Cookie`` header; ``None`` for none, a forged one, junk, several."""
+    def find(self, cookie_header: str) -> Brought:
+        """The authentic cookies of a ``Cookie`` header. The work is linear in its length, and never raises."""
         if self._name not in cookie_header:
-            return None
-        values = self._values(cookie_header)
-        if len(values) != 1 or len(values[0]) > MAX_LENGTH:
-            return None
-        sealed = self._opened(values[0])
-        return sealed if sealed and sealed.expires_at > self._clock() else None
+            return NOTHING
+        now = self._clock()
+        found = [one for one in self._authentic(cookie_header) if self._lives(one, now)]
+        if len(found) == 1 and not (found[0].sessions and found[0].sessions[0].damped_until):
+            return found[0]  # as remembered: nearly every page's
+        return _together(found, now) if found else NOTHING
 
-    def _values(self, cookie_header: str) -> list[str]:
-        pairs = (pair.partition("=") for pair in cookie_header.split(";"))
-        return [value.strip() for name, _, value in pairs if name.strip() == self._name]
+    def set(
+        self, user: User, session: Session, *, brought: Brought = NOTHING, secure: bool, refreshed: bool = False
+    ) -> str:
+        """The value of a ``Set-Cookie`` header that keeps ``session`` for ``user`` for the life that it has left.
 
-    def _open(self, value: str) -> SealedSession | None:
+        ``brought``: the cookies of the request. ``refreshed``: the session is that of a login for new details.
+        """
+        key, now = self._keys[0], self._clock()
+        # The session was made for a browser that had signed out before. If another machine's clock says otherwise,
+        # the ended cookie, should it stay beside this one, must not count as the younger of the two.
+        since = max(session.since, math.nextafter(brought.ended_at, math.inf)) if brought.ended_at else session.since
+        own = [sealed for sealed in brought.sessions if sealed.is_of(user)]
+        refreshed_at = now if refreshed else max((sealed.refreshed_at for sealed in own), default=0)
+        damped_until = now + DAMPED if self.damps(user, brought) else max((s.damped_until for s in own), default=0)
+        digests = (key.of_user(user), key.of_details(user))
+        value = key.seal(["s", session.user_id, session.id, since, *digests, refreshed_at, damped_until])
+        return self._made(value, since + self._session_ttl - now, secure=secure)
+
+    def damps(self, user: User, brought: Brought) -> bool:
+        """Whether a page without a user ended this user's session in this browser within the last minute.
+
+        Then the user was never gone: the site shows its user on some pages only.
+        """
+        digests = [key.of_user(user) for key in self._keys]
+        if any(cookie.by_page and cookie.user_digest in digests for cookie in brought.ended):
+            return True
+        return any(cookie.damps and cookie.is_of(user) for cookie in brought.waiting)
+
+    def touch(self, sealed: SealedSession, *, secure: bool) -> str:
+        """The value of a ``Set-Cookie`` header: the same session, and a login for new details has begun now."""
+        now = self._clock()
+        return self._made(sealed.touched(now), sealed.session.since + self._session_ttl - now, secure=secure)
+
+    def wait(self, user: User, mark: str, *, brought: Brought = NOTHING, secure: bool) -> str:
+        """The value of a ``Set-Cookie`` header in the waiting form: the login for ``user`` is known by ``mark``."""
+        key = self._keys[0]
+        damps = self.damps(user, brought)
+        value = key.seal(["w", key.of_user(user), mark, self._clock(), brought.ended_at, damps])
+        return self._made(value, SHORT_LIFE, secure=secure)
+
+    def end(self, brought: Brought, *, by_page: bool, secure: bool) -> str:
+        """The value of a ``Set-Cookie`` header in the ended form.
+
+        ``by_page``: a page without a user is the reason, not a sign-out page or another user.
+        """
+        digests = [cookie._user_digest for cookie in brought.sessions]
+        digests += [cookie.user_digest for cookie in brought.waiting]
+        value = self._keys[0].seal(["e", self._clock(), digests[0] if digests else "", by_page])
+        return self._made(value, SHORT_LIFE, secure=secure)
+
+    def is_secure(self, *, secure: bool) -> bool:
+        """Whether the cookie carries ``Secure`` when the request came over https (``secure``) or did not."""
+        return self._secure == "1" or (self._secure == "auto" and secure)
+
+    def _authentic(self, cookie_header: str) -> Iterator[Brought]:
+        """Each cookie whose seal is right, alone. Of one that is sent twice the second is passed over."""
+        seen: set[str] = set()
+        for match in self._shaped.finditer(cookie_header):
+            if match[1] in seen:
+                continue
+            if len(seen) == _MOST_OPENED:
+                return
+            seen.add(match[1])
+            try:
+                yield self._opened(match[1])
+            except ValueError:
+                continue
+
+    def _lives(self, one: Brought, now: float) -> bool:
+        """Whether the time of a single cookie is not over."""
+        if one.sessions:
+            return now < one.sessions[0].session.since + self._session_ttl
+        if one.waiting:
+            return now < one.waiting[0].made_at + SHORT_LIFE
+        return now < one.ended_at + SHORT_LIFE + _OTHER_CLOCKS
+
+    def _open(self, value: str) -> Brought:
         for key in self._keys:
             try:
                 content = key.open(value)
             except ValueError:
                 continue
-            return self._session_of(content, key)
-        return None
+            return _cookie_of(content, key)
+        raise ValueError("sealed with none of the keys")
 
-    def _session_of(self, content: object, key: _Key) -> SealedSession | None:
-        """What this version seals; ``None`` for what another one did."""
-        match content:
-            case [str(user_id), str(session_id), int(expires_at), str(of_user), str(of_details)]:
-                if _DIGEST.fullmatch(of_user) and _DIGEST.fullmatch(of_details):
-                    session = Session(user_id, session_id, expires_at - self._settings.session_ttl)
-                    return SealedSession(session, expires_at, of_user, of_details, key)
-        return None
-
-    def set(self, user: User, session: Session, *, secure: bool) -> str:
-        """The value of a ``Set-Cookie`` header that keeps ``session`` for ``user`` for the life that it has left."""
-        key = self._keys[0]
-        expires_at = int(session.since) + self._settings.session_ttl
-        value = key.seal([session.user_id, session.id, expires_at, key.of_user(user), key.of_details(user)])
-        max_age = max(0, int(expires_at - self._clock()))
-        # Not by WebOb, which would add an Expires by a clock of its own.
-        return f"{self._made(value, secure=secure)}; Max-Age={max_age}"
-
-    def clear(self, *, secure: bool) -> str:
-        """The value of a ``Set-Cookie`` header that makes the browser forget the cookie."""
-        return self._made(None, secure=secure)
-
-    def _made(self, value: str | None, *, secure: bool) -> str:
-        settings = self._settings
+    def _made(self, value: str, life: float, *, secure: bool) -> str:
         header: str = make_cookie(
             self._name,
             value,
-            path=settings.cookie_path,
-            domain=settings.cookie_domain or None,
+            path=self._path,
+            domain=self._domain or None,
             secure=self.is_secure(secure=secure),
             httponly=True,
-            samesite=settings.cookie_samesite,
+            samesite=self._samesite,
         )
-        return header
+        # Not by WebOb, which would add an Expires by a clock of its own.
+        return f"{header}; Max-Age={max(0, int(life))}"
 
-    def is_secure(self, *, secure: bool) -> bool:
-        """Whether the cookie carries ``Secure`` when the request came over https (``secure``) or did not."""
-        setting = self._settings.cookie_secure
-        # Browsers drop a cookie with SameSite=None or such a name when it is not Secure.
-        needed = self._settings.cookie_samesite == "none" or is_secure_name(self._name)
-        return needed or setting == "1" or (setting == "auto" and secure)
+
+def _together(found: Sequence[Brought], now: float) -> Brought:
+    sessions = [sealed for one in found for sealed in one.sessions]
+    waiting = [cookie for one in found for cookie in one.waiting]
+    return Brought(
+        tuple(sorted(sessions, key=lambda sealed: -sealed.session.since)),
+        tuple(sorted(waiting, key=lambda cookie: -cookie.made_at)),
+        tuple(cookie for one in found for cookie in one.ended),
+        max(one.ended_at for one in found),
+        any(now < sealed.damped_until for sealed in sessions),
+    )
+
+
+def _cookie_of(content: object, key: _Key) -> Brought:
+    """The one cookie that this version seals so; raises ``ValueError`` for the content of another version."""
+    match content:
+        case ["s", str(user_id), str(session_id), since, str(of_user), str(of_details), refreshed, damped]:
+            session = Session(user_id, session_id, _time(since))
+            digests = (_digest(of_user), _digest(of_details))
+            return Brought(sessions=(SealedSession(session, _time(refreshed), _time(damped), *digests, key),))
+        case ["w", str(of_user), str(mark), made, replaced, bool(damps)] if mark:
+            waiting = _Waiting(mark, _time(made), _time(replaced), damps, _digest(of_user), key)
+            return Brought(waiting=(waiting,), ended_at=waiting.replaced_at)
+        case ["e", made, str(of_user), bool(by_page)]:
+            ended = _Ended(of_user and _digest(of_user), by_page)
+            return Brought(ended=(ended,), ended_at=_time(made))
+    raise ValueError("of another version")
+
+
+def _digest(text: str) -> str:
+    if _DIGEST.fullmatch(text):
+        return text
+    raise ValueError("not a digest")
+
+
+def _time(value: object) -> float:
+    """A unix time within the next 30,000 years, or 0."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12:
+        return value
+    raise ValueError("not a time")

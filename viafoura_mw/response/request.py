@@ -8,7 +8,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
-from viafoura_mw.response.cookie import SealedSession
+from viafoura_mw.response.cookie import NOTHING, Brought, SealedSession
 from viafoura_mw.settings import ANALYTICS_COOKIES, Settings
 
 #: Withheld from the application so that it never answers 304 or 206 for a page that must now carry a session.
@@ -23,15 +23,21 @@ _REFUSED: Final = re.compile(r";\s*q\s*=\s*0(?:\.0*)?\s*$", re.IGNORECASE)  # RF
 class Request:
     """What of a request decides about its response.
 
-    ``cookie`` is the request's authentic cookie, ``is_logout`` says that its path is one of the site's log-out pages,
+    ``brought`` has the request's authentic cookies, ``is_logout`` says that its path is one of the site's
+    log-out pages,
     ``secure`` that it came over https, ``cross_site`` that the browser called it ``Sec-Fetch-Site: cross-site``.
     """
 
     method: str
-    cookie: SealedSession | None = None
+    brought: Brought = NOTHING
     is_logout: bool = False
     secure: bool = False
     cross_site: bool = False
+
+    @property
+    def cookie(self) -> SealedSession | None:
+        """The session cookie with the youngest login."""
+        return self.brought.sessions[0] if self.brought.sessions else None
 
 
 class RequestRules:
