@@ -14,10 +14,9 @@ the end of the hold. Its states:
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import lru_cache
 from typing import Final
 
 from viafoura_mw.log import Notices
@@ -25,7 +24,7 @@ from viafoura_mw.page.charsets import ascii_superset
 from viafoura_mw.page.codings import CodingError, parse
 from viafoura_mw.page.rewriter import Page
 from viafoura_mw.response.cookie import SealedSession, SessionCookie
-from viafoura_mw.response.headers import Headers, made_private, with_length
+from viafoura_mw.response.headers import Headers, content_type, fields, made_private, with_cookie, with_length
 from viafoura_mw.response.request import Request
 from viafoura_mw.user.user import Reading, User
 from viafoura_mw.viafoura.client import Session
@@ -338,8 +337,7 @@ class Exchange:
         self.headers = self._with_cookie_cleared(self.headers)
 
     def _with_cookie_cleared(self, headers: Headers) -> Headers:
-        cleared = self._terms.cookie.clear(secure=self._request.secure)
-        return [*made_private(headers), ("Set-Cookie", cleared)]
+        return with_cookie(headers, self._terms.cookie.clear(secure=self._request.secure))
 
     def _pass(self, outcome: str) -> None:
         self.state = State.PASSING
@@ -360,7 +358,7 @@ class Exchange:
         self.headers = with_length(made_private(self.headers), length)
         if origin == "login":
             cookie = self._terms.cookie.set(self.user, session, secure=self._request.secure)
-            self.headers.append(("Set-Cookie", cookie))
+            self.headers = with_cookie(self.headers, cookie)
         self._say(f"{'injected' if self._page.found else 'streaming'}; session={origin}")
         self.close()
 
@@ -390,8 +388,8 @@ class _Looks:
     def __init__(self, method: str, status: int, headers: Headers) -> None:
         self._method = method
         self._status = status
-        self._fields = {name.lower(): value for name, value in headers}
-        self._media_type, self.charset = _content_type(self._fields.get("content-type", ""))
+        self._fields = fields(headers)
+        self._media_type, self.charset = content_type(self._fields.get("content-type", ""))
         self._coding = parse(self._fields.get("content-encoding", ""))
         length = self._fields.get("content-length", "").strip()
         self.length = int(length) if _LENGTH.fullmatch(length) else None
@@ -407,7 +405,7 @@ class _Looks:
             return False
         if self._status < 200 or self._status in _WITHOUT_WHOLE_BODY or self._status >= 500:
             return False
-        if self._media_type != "text/html":
+        if self._media_type != "text/html" or "transfer-encoding" in self._fields:
             return False
         if self._fields.get("content-disposition", "").partition(";")[0].strip().lower() == "attachment":
             return False
@@ -419,18 +417,3 @@ class _Looks:
             notices.tell("coding", logging.WARNING, "pages in content coding %.40r are left as they are", coding)
             return False
         return True
-
-
-@lru_cache(64)  # sites send a few
-def _content_type(value: str) -> tuple[str, str | None]:
-    """The media type of a Content-Type in lower case, and its ``charset``, if any (RFC 9110 §8.3.1)."""
-    media_type, *parameters = value.split(";")
-    return media_type.strip().lower(), _charset(parameters)
-
-
-def _charset(parameters: Iterable[str]) -> str | None:
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "charset":
-            return value.strip().strip("\"'").strip() or None
-    return None
