@@ -83,11 +83,16 @@ class TestGuard:
             ("Content-Disposition", "Attachment; filename=page.html"),
             ("Content-Encoding", "compress"),
             ("Content-Encoding", "gzip, gzip"),
+            ("Transfer-Encoding", "chunked"),
         ],
     )
     def test_passes_what_is_not_a_readable_page(self, header: tuple[str, str]) -> None:
         """Other media types, downloads, unreadable charsets and unknown codings are never looked at."""
         assert exchange_of(user=ANN, headers=[HTML, header]).settled
+
+    def test_passes_what_two_lines_say_is_coded_twice(self) -> None:
+        """Lines of a field are one list: neither the first nor the last is all of it."""
+        assert exchange_of(user=ANN, headers=[HTML, ("Content-Encoding", "gzip"), ("content-encoding", "br")]).settled
 
     def test_passes_a_response_to_head(self) -> None:
         """A response to HEAD has no body to look at."""

@@ -4,14 +4,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from viafoura_mw.response.headers import Headers, made_private, with_length
+from viafoura_mw.response.headers import (
+    Headers,
+    content_type,
+    fields,
+    made_private,
+    with_cookie,
+    with_length,
+    without_digests,
+)
 
 PRIVATE = ("Cache-Control", "private, no-cache")
 VARY = ("Vary", "Cookie")
 
 
 class TestCacheControl:
-    """``Cache-Control`` becomes ``private, no-cache``, keeping a stricter ``no-store``."""
+    """``Cache-Control`` becomes ``private, no-cache``, keeping what is stricter."""
 
     def test_is_added_where_there_is_none(self) -> None:
         """A cache may keep what says nothing, so that something must be said."""
@@ -33,6 +41,9 @@ class TestCacheControl:
             'ext="no-store',
             "no-storey",
             "x=no-store",
+            'ext="no-transform, must-revalidate"',
+            "transform",
+            "proxy-revalidate, immutable",
             ",,=,;",
         ],
     )
@@ -47,6 +58,22 @@ class TestCacheControl:
     def test_keeps_no_store(self, value: str) -> None:
         """Who forbids all storing is not made laxer."""
         assert made_private([("Cache-Control", value)])[0] == ("Cache-Control", "private, no-cache, no-store")
+
+    @pytest.mark.parametrize(
+        ("value", "kept"),
+        [
+            ("no-transform", "no-transform"),
+            ("public, No-Transform, max-age=600", "no-transform"),
+            ("must-revalidate,max-age=0", "must-revalidate"),
+            ("must-understand, no-store", "no-store, must-understand"),
+            ("max-age=0, must-revalidate, no-transform", "no-transform, must-revalidate"),
+            ('private="Set-Cookie", no-transform', "no-transform"),
+            ("no-store, no-store, no-transform", "no-store, no-transform"),
+        ],
+    )
+    def test_keeps_what_is_stricter(self, value: str, kept: str) -> None:
+        """What forbids to change the page, or to serve it stale, is not made laxer; each is said once."""
+        assert made_private([("Cache-Control", value)])[0] == ("Cache-Control", f"private, no-cache, {kept}")
 
     def test_is_one_of_several(self) -> None:
         """Several are one list (RFC 9110 §5.3), whose place is the first one's."""
@@ -64,8 +91,89 @@ class TestCacheControl:
         assert value == "private, no-cache, no-store"
 
 
+DIRECTIVES = [
+    "CDN-Cache-Control",
+    "Cloudflare-CDN-Cache-Control",
+    "Vercel-CDN-Cache-Control",
+    "Netlify-CDN-Cache-Control",
+    "Akamai-Cache-Control",
+    "Fastly-Cache-Control",
+    "X-LiteSpeed-Cache-Control",
+    "Souin-Cache-Control",
+    "Surrogate-Control",
+    "X-Surrogate-Control",
+    "Edge-Control",
+    "Akamai-Edge-Control",
+]
+TIMES = ["X-Accel-Expires", "X-Reverse-Proxy-TTL", "X-VC-TTL", "X-Varnish-TTL", "X-Cache-TTL"]
+
+
+class TestWhatCachesGoBy:
+    """A header that a cache goes by in place of ``Cache-Control`` says "no" where it stood: it is not removed."""
+
+    @pytest.mark.parametrize("name", DIRECTIVES)
+    @pytest.mark.parametrize(
+        "value",
+        ["max-age=60", "public, s-maxage=60, stale-while-revalidate=600", "no-store", "no-cache", "private", ""],
+    )
+    def test_says_no_store_in_its_place(self, name: str, value: str) -> None:
+        """A "yes" becomes a "no", and a "no" stays one: a cache may have been told to overrule all others."""
+        headers = [("A", "1"), (name, value), ("B", "2")]
+        assert made_private(headers) == [("A", "1"), (name, "no-store"), ("B", "2"), PRIVATE, VARY]
+
+    @pytest.mark.parametrize("name", TIMES)
+    @pytest.mark.parametrize("value", ["600", "0", "@1893456000", "off", "10m", ""])
+    def test_says_a_time_of_none_in_its_place(self, name: str, value: str) -> None:
+        """nginx keeps nothing for 0 seconds, nor does a VCL that reads such a header as an object's time to live."""
+        headers = [("A", "1"), (name, value), ("B", "2")]
+        assert made_private(headers) == [("A", "1"), (name, "0"), ("B", "2"), PRIVATE, VARY]
+
+    @pytest.mark.parametrize("name", [*DIRECTIVES, *TIMES])
+    def test_is_one_of_several_whatever_its_case(self, name: str) -> None:
+        """Several lines are one list, in the first one's place: no cache finds another word on the second line."""
+        headers = [(name, "max-age=60"), ("A", "1"), (name.upper(), "9"), (name.lower(), "max-age=60")]
+        (first, said), *others = made_private(headers)
+        assert (first, said.split(",")[0]) == (name, "0" if name in TIMES else "no-store")
+        assert others == [("A", "1"), PRIVATE, VARY]
+
+    @pytest.mark.parametrize(
+        ("value", "said"),
+        [
+            ('content="ESI/1.0"', 'no-store, content="ESI/1.0"'),
+            ('max-age=60+600, content="ESI/1.0 ESI-INL/1.0"', 'no-store, content="ESI/1.0 ESI-INL/1.0"'),
+            ('content="ESI/1.0";edge, max-age=60;edge, no-store-remote', 'no-store, content="ESI/1.0";edge'),
+            ('content="max-age=60, no-store"', 'no-store, content="max-age=60, no-store"'),
+            ('no-store, content="ESI/1.0"', 'no-store, content="ESI/1.0"'),
+            ("dca=esi", "no-store, dca=esi"),
+            ("!no-store, max-age=1d, dca=esi", "no-store, dca=esi"),
+            ("!bypass-cache,cache-maxage=7d,downstream-ttl=10m,!log-cookie", "no-store, !log-cookie"),
+            ("public, max-age=600, esi=on", "no-store, esi=on"),
+            ("public, durable, max-age=60", "no-store"),
+            ("no-transform, must-understand, immutable, stale-if-error=9", "no-store, no-transform"),
+            ('content="ESI/1.0', 'no-store, content="ESI/1.0'),
+            (" , ,", "no-store"),
+        ],
+    )
+    def test_keeps_what_is_no_matter_of_keeping(self, value: str, said: str) -> None:
+        """The page is composed at the edge all the same; what would let a cache pass over ``no-store`` is gone."""
+        for name in ("Surrogate-Control", "Edge-Control", "X-LiteSpeed-Cache-Control", "CDN-Cache-Control"):
+            assert made_private([(name, value)])[0] == (name, said)
+
+    def test_is_joined_of_several_lines(self) -> None:
+        """What is no matter of keeping stays from every line."""
+        headers = [("Surrogate-Control", "max-age=60"), ("surrogate-control", 'content="ESI/1.0"')]
+        assert made_private(headers)[0] == ("Surrogate-Control", 'no-store, content="ESI/1.0"')
+
+    @given(st.text(alphabet='no-store",\\= ;!maxge10', max_size=40))
+    def test_always_begins_with_the_refusal(self, junk: str) -> None:
+        """Whatever stands in such a header, the first word is "no", and nothing behind it lets a cache keep."""
+        said = made_private([("CDN-Cache-Control", junk)])[0][1]
+        assert said.split(", ")[0] == "no-store"
+        assert made_private([("CDN-Cache-Control", said)])[0][1] == said
+
+
 class TestWhatIsRemoved:
-    """Validators and digests of the page as it was, and what makes a CDN keep it all the same."""
+    """Validators and digests of the page as it was."""
 
     @pytest.mark.parametrize(
         "name",
@@ -78,27 +186,30 @@ class TestWhatIsRemoved:
             "Digest",
             "Content-Digest",
             "Repr-Digest",
-            "CDN-Cache-Control",
-            "Cloudflare-CDN-Cache-Control",
-            "Vercel-CDN-Cache-Control",
-            "Netlify-CDN-Cache-Control",
-            "Akamai-Cache-Control",
-            "Fastly-Cache-Control",
-            "X-LiteSpeed-Cache-Control",
-            "Surrogate-Control",
-            "X-Surrogate-Control",
-            "Edge-Control",
-            "Akamai-Edge-Control",
-            "X-Accel-Expires",
+            "Unencoded-Digest",
         ],
     )
     def test_is_gone_whatever_its_case(self, name: str) -> None:
-        """Names are compared without case."""
-        headers = [(name, "max-age=60"), (name.upper(), "x"), (name.lower(), "y")]
+        """Names are compared without case; in trailers they are gone as well, as text and as bytes."""
+        headers = [(name, "a"), (name.upper(), "x"), (name.lower(), "y")]
         assert made_private(headers) == [PRIVATE, VARY]
+        assert without_digests([*headers, ("Server-Timing", "db")]) == [("Server-Timing", "db")]
+        assert without_digests([(name.encode(), b"a"), (b"x-checksum", b"1")]) == [(b"x-checksum", b"1")]
 
     @pytest.mark.parametrize(
-        "name", ["Content-Type", "Set-Cookie", "X-Accel-Buffering", "Surrogate-Key", "Access-Control-Max-Age", "Age"]
+        "name",
+        [
+            "Content-Type",
+            "Set-Cookie",
+            "X-Accel-Buffering",
+            "Surrogate-Key",
+            "Access-Control-Max-Age",
+            "Age",
+            "Pragma",
+            "Cache-Tag",
+            "X-Session-TTL",
+            "Not-Cache-Controlled",
+        ],
     )
     def test_is_nothing_else(self, name: str) -> None:
         """What is about something else stays."""
@@ -134,6 +245,104 @@ class TestWhatIsRemoved:
 def test_varies_with_the_cookie(before: Headers, after: Headers) -> None:
     """``Vary`` gains ``Cookie`` in its place, unless it says so already or says ``*``."""
     assert made_private([*before, PRIVATE]) == [*after, PRIVATE]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["Vary", "cache-control", "Edge-Control", "X-Accel-Expires", "ETag", "Set-Cookie", "A"]),
+            st.text(alphabet='no-store",cookie* =;', max_size=12),
+        )
+    )
+)
+def test_made_private_twice_is_made_private_once(headers: Headers) -> None:
+    """Who makes a response private need not ask whether somebody has already."""
+    once = made_private(headers)
+    assert made_private(once) == once
+
+
+class TestOurCookie:
+    """``Set-Cookie`` of ours."""
+
+    def test_stands_ahead_of_the_sites(self) -> None:
+        """An adapter that keeps one cookie keeps the last one, which is to be the site's; all else keeps its order."""
+        headers = [("A", "1"), ("set-cookie", "a=1"), ("B", "2"), ("Set-Cookie", "b=2")]
+        assert with_cookie([*headers, PRIVATE, VARY], "ours=3") == [
+            ("A", "1"),
+            ("Set-Cookie", "ours=3"),
+            *headers[1:],
+            PRIVATE,
+            VARY,
+        ]
+
+    def test_comes_last_where_the_site_sets_none(self) -> None:
+        """It is the only one then."""
+        assert with_cookie([("A", "1")], "ours=3") == [("A", "1"), PRIVATE, VARY, ("Set-Cookie", "ours=3")]
+
+    def test_makes_the_response_private(self) -> None:
+        """Whichever cookie of ours it is, and whatever the response: no cache gives it to another browser."""
+        headers = [("ETag", '"x"'), ("X-Accel-Expires", "600"), ("Cache-Control", "public")]
+        assert with_cookie(headers, "ours=; Max-Age=0") == [
+            ("X-Accel-Expires", "0"),
+            PRIVATE,
+            VARY,
+            ("Set-Cookie", "ours=; Max-Age=0"),
+        ]
+
+
+class TestFields:
+    """A head by its fields' names."""
+
+    def test_has_each_field_once(self) -> None:
+        """Several lines of a field are one list (RFC 9110 §5.3), in their order."""
+        headers = [("Content-Encoding", "gzip"), ("A", "1"), ("content-encoding", "br"), ("CONTENT-ENCODING", "")]
+        assert fields(headers) == {"content-encoding": "gzip, br, ", "a": "1"}
+
+    def test_joins_a_field_once(self) -> None:
+        """A thousand lines of a field are put together once, not each with all before it."""
+
+        class Value(str):
+            __slots__ = ()
+
+            def __add__(self, other: str) -> str:
+                raise AssertionError("put together more than once")
+
+            __radd__ = __add__
+
+            def __format__(self, spec: str) -> str:
+                raise AssertionError("put together more than once")
+
+        assert fields(("A", Value("x")) for _ in range(1000)) == {"a": ", ".join("x" * 1000)}
+
+
+class TestContentType:
+    """The media type and the charset."""
+
+    @pytest.mark.parametrize(
+        ("value", "said"),
+        [
+            ("", ("", None)),
+            ("Text/HTML", ("text/html", None)),
+            (' text/html ; Charset = "UTF-8" ', ("text/html", "UTF-8")),
+            ("text/html; charset=", ("text/html", None)),
+            ("text/html; boundary=x; charset='latin-1'; charset=utf-8", ("text/html", "latin-1")),
+            ("text/html, text/html; charset=utf-8", ("text/html", "utf-8")),
+            ("text/html; charset=utf-8, Text/Html", ("text/html", "utf-8")),
+            ("text/html; charset=utf-8, text/html; charset=utf-16", ("text/html", "utf-16")),
+            ("text/html, application/json", ("", None)),
+            ("application/json, text/html", ("", None)),
+            ("text/html, ", ("", None)),
+        ],
+    )
+    def test_is_what_every_line_says(self, value: str, said: tuple[str, str | None]) -> None:
+        """Lines that differ name no media type: nobody knows which of them a browser goes by."""
+        assert content_type(value) == said
+
+    def test_is_not_remembered_by_a_visitors_length(self) -> None:
+        """A site may send back the type that a visitor sent: what is remembered is short."""
+        assert content_type("text/html;" + "x" * 10_000) == ("text/html", None)
+        assert content_type("text/html;" + "x" * 10_000) is not content_type("text/html;" + "x" * 10_000)
+        assert content_type("text/html;x") is content_type("text/html;x")
 
 
 class TestLength:
