@@ -379,16 +379,23 @@ class _Response:
                     await self._server_send({"type": _BODY, "body": data, "more_body": more})
                 case says.SendTrailers(headers):
                     await self._server_send(self._with_headers(headers))
-                case says.StandAside():
-                    self._is_aside = True
-                case says.Hold(seconds):
-                    self._timer = start_timer(seconds, partial(self._hold_is_over, exchange))
                 case says.ReadUser() | says.AwaitSession():
                     effects += await self._answered(exchange, effect)
-                case says.EndSessions(ids, marks):
-                    self._end_sessions(ids, marks)
-                case says.StartLogin(request, old_session_id):
-                    self._runtime.sessions.start(request, old_session_id)
+                case _:
+                    self._see_to(exchange, effect)
+
+    def _see_to(self, exchange: Exchange, effect: says.Effect) -> None:
+        """Carry out what neither sends nor asks."""
+        sessions = self._runtime.sessions
+        match effect:
+            case says.StandAside():
+                self._is_aside = True
+            case says.Hold(seconds):
+                self._timer = start_timer(seconds, partial(self._hold_is_over, exchange))
+            case says.EndSessions(ids, marks):
+                sessions.end(ids, marks)
+            case says.StartLogin(request, old_session_id):
+                sessions.start(request, old_session_id)
 
     async def _answered(self, exchange: Exchange, question: says.Question) -> Effects:
         try:
@@ -411,12 +418,6 @@ class _Response:
             for name, value in headers
         ]
         return {**self._head, "headers": raw}
-
-    def _end_sessions(self, ids: Iterable[str], marks: Iterable[str]) -> None:
-        for mark in marks:
-            self._runtime.sessions.forget(mark)
-        for session_id in ids:
-            self._runtime.sessions.logout(session_id)
 
     # The user.
 

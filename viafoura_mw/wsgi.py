@@ -350,15 +350,10 @@ class _Response:
                 case says.SendBody(data):
                     if data:
                         self.ready.append(data)
-                case says.StandAside():
-                    self._is_aside = True
                 case says.ReadUser() | says.AwaitSession():
                     effects += self._answered(exchange, effect)
-                case says.EndSessions(ids, marks):
-                    self._end_sessions(ids, marks)
-                case says.StartLogin(request, old_session_id):
-                    self._runtime.sessions.start(request, old_session_id)
-                    self.may_owe_calls = True
+                case _:
+                    self._see_to(effect)
 
     def _answered(self, exchange: Exchange, question: says.Question) -> Effects:
         try:
@@ -376,12 +371,18 @@ class _Response:
         self._gone = True
         return self._server_write
 
-    def _end_sessions(self, ids: Iterable[str], marks: Iterable[str]) -> None:
-        for mark in marks:
-            self._runtime.sessions.forget(mark)
-        for session_id in ids:
-            self._runtime.sessions.logout(session_id)
-        self.may_owe_calls = True
+    def _see_to(self, effect: says.Effect) -> None:
+        """Carry out what neither sends nor asks."""
+        sessions = self._runtime.sessions
+        match effect:
+            case says.StandAside():
+                self._is_aside = True
+            case says.EndSessions(ids, marks):
+                sessions.end(ids, marks)
+                self.may_owe_calls = True
+            case says.StartLogin(request, old_session_id):
+                sessions.start(request, old_session_id)
+                self.may_owe_calls = True
 
     def _result_within(self, seconds: float, future: "Future[Session | None]") -> Session | None:
         self.may_owe_calls = True  # a probe, for which no page waits

@@ -151,6 +151,11 @@ class Brought:
         own_sessions = all(sealed.is_of(user) for sealed in self.sessions)
         return not (own_sessions and all(cookie.is_of(user) for cookie in self.waiting))
 
+    def of_others(self, user: User) -> "Brought":
+        """The session and waiting cookies here that are not those of ``user``."""
+        sessions = tuple(sealed for sealed in self.sessions if not sealed.is_of(user))
+        return Brought(sessions, tuple(cookie for cookie in self.waiting if not cookie.is_of(user)))
+
 
 NOTHING: Final = Brought()
 
@@ -211,7 +216,7 @@ class SessionCookie:
         secure: Literal["auto", "0", "1"] = "auto",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._name = name
+        self.name: str = name
         self._keys = tuple(_Key(secret, site_id) for secret in secrets)
         self._session_ttl = session_ttl
         self._path = path
@@ -230,11 +235,11 @@ class SessionCookie:
 
     def is_in(self, cookie_header: str) -> bool:
         """Whether a ``Cookie`` header has a cookie of our name, authentic or not."""
-        return self._name in cookie_header and self._named.search(cookie_header) is not None
+        return self.name in cookie_header and self._named.search(cookie_header) is not None
 
     def find(self, cookie_header: str) -> Brought:
         """The authentic cookies of a ``Cookie`` header. The work is linear in its length, and never raises."""
-        if self._name not in cookie_header:
+        if self.name not in cookie_header:
             return NOTHING
         now = self._clock()
         found = [one for one in self._authentic(cookie_header) if self._lives(one, now)]
@@ -269,6 +274,10 @@ class SessionCookie:
         if any(cookie.by_page and cookie.user_digest in digests for cookie in brought.ended):
             return True
         return any(cookie.damps and cookie.is_of(user) for cookie in brought.waiting)
+
+    def may_refresh(self, sealed: SealedSession) -> bool:
+        """Whether a login for new details may be made for this browser now."""
+        return sealed.may_refresh(self._clock())
 
     def touch(self, sealed: SealedSession, *, secure: bool) -> str:
         """The value of a ``Set-Cookie`` header: the same session, and a login for new details has begun now."""
@@ -329,7 +338,7 @@ class SessionCookie:
 
     def _made(self, value: str, life: float, *, secure: bool) -> str:
         header: str = make_cookie(
-            self._name,
+            self.name,
             value,
             path=self._path,
             domain=self._domain or None,

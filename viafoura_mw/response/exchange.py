@@ -521,11 +521,13 @@ class Exchange:
                 self._policy.notices.tell("damped", logging.WARNING, sentence)
             cookie = self._policy.cookie.set(user, session, brought=brought, secure=secure)
             effects = self._rewrite(session, "login", cookie)
-            return [*effects, *self._end_sessions(brought.of_others(user))] if changed else effects
+            is_set = self._is_private  # not where the page turned out to be corrupt
+            return [*effects, *self._end_sessions(brought.of_others(user))] if changed and is_set else effects
         if not self._mark:
             return self._signed_out("unavailable") if changed else self._pass("unavailable")
         waiting = self._policy.cookie.wait(user, self._mark, brought=brought, secure=secure)
-        effects = self._pass("unavailable", with_cookie(self._made_private(self._headers), waiting))
+        self._is_private = True
+        effects = self._pass("unavailable", with_cookie(self._headers, waiting))
         return [*effects, *self._end_sessions(brought.of_others(user))] if changed else effects
 
     # Sign-out.
@@ -547,17 +549,14 @@ class Exchange:
 
     def _cookie_ended(self, headers: Headers, *, by_page: bool = False) -> Headers:
         ended = self._policy.cookie.end(self._request.brought, by_page=by_page, secure=self._request.secure)
-        return with_cookie(self._made_private(headers), ended)
+        self._is_private = True
+        return with_cookie(headers, ended)
 
     def _end_sessions(self, brought: Brought) -> Effects:
         self._has_ended_sessions = True
         return [EndSessions(tuple(sealed.session.id for sealed in brought.sessions), brought.marks)]
 
     # What leaves.
-
-    def _made_private(self, headers: Headers) -> Headers:
-        self._is_private = True
-        return made_private(headers)
 
     def _pass(self, outcome: str, headers: Headers | None = None, *, watching: bool = False) -> Effects:
         """Let the head go, with these ``headers`` or as it came, and what is held as it came."""
@@ -582,9 +581,9 @@ class Exchange:
             data = b"".join(kept.page.rewritten(kept.chunks(), session, ended=kept.complete))
         except CodingError:
             return self._pass("corrupt")
-        headers = with_length(self._made_private(self._headers), len(data) if kept.complete else None)
-        if set_cookie:
-            headers = with_cookie(headers, set_cookie)
+        private = with_cookie(self._headers, set_cookie) if set_cookie else made_private(self._headers)
+        headers = with_length(private, len(data) if kept.complete else None)
+        self._is_private = True
         if self._policy.debug:
             word = "injected" if kept.page.found else "streaming"
             headers = [*headers, (DEBUG_HEADER, f"{word}; session={origin}")]

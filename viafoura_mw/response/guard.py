@@ -6,18 +6,17 @@ Every reason not to act stands here, once. Neither door decides any of it.
 import logging
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from viafoura_mw.log import Notices
 from viafoura_mw.page.charsets import ascii_superset
 from viafoura_mw.page.codings import parse
 from viafoura_mw.response.cookie import NOTHING, Brought
-from viafoura_mw.response.headers import Headers
+from viafoura_mw.response.headers import Headers, content_type
+from viafoura_mw.response.headers import fields as fields_of
 
 _WITHOUT_WHOLE_BODY: Final = frozenset((204, 205, 206, 304))
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
-_SHORT: Final = 256  # characters of a Content-Type that is worth remembering
 
 
 class Request(NamedTuple):
@@ -62,8 +61,8 @@ def look(method: str, status: int, headers: Headers, notices: Notices) -> Looked
     """What to know of a body that is looked at; ``None`` for one of the reasons not to look."""
     if method == "HEAD" or status < 200 or status in _WITHOUT_WHOLE_BODY or status >= 500:
         return None
-    fields = joined(headers)
-    media_type, charset = _content_type(fields.get("content-type", ""))
+    fields = fields_of(headers)
+    media_type, charset = content_type(fields.get("content-type", ""))
     if media_type != "text/html":
         return None
     if "transfer-encoding" in fields:  # the application frames its own body, in chunks that are not to be changed
@@ -80,35 +79,3 @@ def look(method: str, status: int, headers: Headers, notices: Notices) -> Looked
         return None
     length = fields.get("content-length", "").strip()
     return Looked(coding, charset, int(length) if _LENGTH.fullmatch(length) else None)
-
-
-def joined(headers: Headers) -> dict[str, str]:
-    """The fields by their lower-case names; a repeated field's values are joined by commas (RFC 9110 §5.3)."""
-    fields: dict[str, str] = {}
-    repeated: dict[str, list[str]] = {}
-    for name, value in headers:
-        key = name.lower()
-        if key in fields:
-            repeated.setdefault(key, [fields[key]]).append(value)
-        else:
-            fields[key] = value
-    for key, values in repeated.items():
-        fields[key] = ", ".join(values)
-    return fields
-
-
-def _content_type(value: str) -> tuple[str, str | None]:
-    return _remembered(value) if len(value) <= _SHORT else _parsed(value)
-
-
-def _parsed(value: str) -> tuple[str, str | None]:
-    """The media type of a Content-Type in lower case, and its ``charset``, if any (RFC 9110 §8.3.1)."""
-    media_type, *parameters = value.split(";")
-    for parameter in parameters:
-        name, _, text = parameter.partition("=")
-        if name.strip().lower() == "charset":
-            return media_type.strip().lower(), text.strip().strip("\"'").strip() or None
-    return media_type.strip().lower(), None
-
-
-_remembered = lru_cache(64)(_parsed)  # sites send a few
