@@ -6,6 +6,7 @@ import zlib
 import pytest
 
 from viafoura_mw.page import rewriter as pages
+from viafoura_mw.page.codings import CodingError
 from viafoura_mw.page.rewriter import Page
 from viafoura_mw.viafoura.client import Session
 
@@ -48,14 +49,44 @@ class TestStreamThatBreaks:
 
         assert decoded(out) == b'<p>half<script id="via'
 
+    def test_passes_what_was_held_of_a_tag_ahead_of_the_corruption(self) -> None:
+        """Half a tag that waits for its other half leaves when no other half can come."""
+        page = Page("gzip", None)
+        sound = zlib.compressobj(wbits=31)
+        first = sound.compress(b'<p><script id="via') + sound.flush(zlib.Z_SYNC_FLUSH)
+
+        begun = b"".join(page.rewritten([first], SESSION, ended=False))
+        broken = page.passed(b"\xff" * 40)
+
+        assert broken[-1] == b"\xff" * 40
+        assert decoded(begun + b"".join(broken[:-1])) == b'<p><script id="via'
+
+    def test_passes_a_body_that_turns_out_to_be_no_gzip_as_it_came(self) -> None:
+        """What came ahead of the corruption and decoded to nothing leaves as well."""
+        body = gzip.compress(b"<p>")[:9] + b"\xff" + b"\xff" * 40
+        page = Page("gzip", None)
+
+        out = [*page.rewritten([body[:5]], SESSION, ended=False), *page.passed(body[5:10]), *page.passed(body[10:])]
+
+        assert b"".join(out) == body
+
     def test_gives_nothing_for_a_chunk_that_decodes_to_nothing(self) -> None:
-        """A stream's header alone makes nothing leave."""
+        """A block that has only begun makes nothing leave."""
         page = Page("gzip", None)
         whole = gzip.compress(b"<p>")
 
-        page.rewritten([whole[:5]], SESSION, ended=False)
+        page.rewritten([whole[:10]], SESSION, ended=False)
 
-        assert page.passed(whole[5:9]) == []
+        assert page.passed(whole[10:11]) == []
+
+    def test_does_not_raise_after_a_page_was_not_rewritten(self) -> None:
+        """A body that is corrupt from its start is refused, and what follows passes."""
+        page = Page("gzip", None)
+
+        with pytest.raises(CodingError):
+            page.rewritten([b"<p>no gzip</p>"], SESSION, ended=False)
+
+        assert (page.passed(b"more"), page.ended(), page.broken_off()) == ([b"more"], [], [])
 
 
 @pytest.mark.parametrize("coding", ["identity", "gzip"])

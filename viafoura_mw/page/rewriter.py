@@ -4,12 +4,12 @@ A page is *looked at* while its head is held, and keeps nothing of what it saw; 
 chunks. Once it is settled that the page is rewritten, the same chunks, and those that follow, are *passed on*.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from viafoura_mw.page.charsets import readable
-from viafoura_mw.page.codings import CodingError, decoder, encoder
-from viafoura_mw.page.html import Scanner, find, with_session
+from viafoura_mw.page.codings import Beside, CodingError, Place, decoder, encoder
+from viafoura_mw.page.html import Cut, Scanner, find, with_session
 from viafoura_mw.viafoura.client import Session
 
 PRESCAN: Final = 1024  # bytes in which a page may declare its charset (WHATWG HTML §13.2.3.2)
@@ -32,8 +32,9 @@ class Page:
         if self._coding != "identity":
             self.look_at(body)
             return
-        self._place = find(body)
-        self.found = self._place is not None and readable(self._charset, body[:PRESCAN])
+        place = find(body)
+        self.found = place is not None and readable(self._charset, body[:PRESCAN])
+        self._place = place if self.found else None
 
     def look_at(self, chunk: bytes) -> None:
         """Look through the next chunk of a body."""
@@ -48,26 +49,28 @@ class Page:
         """
         if self._place:
             return [_spliced(b"".join(looked_at), self._place, session)]
-        kind = _Plain if self._coding == "identity" else _Coded
-        self._passing = kind(self._coding, self._charset, session)
-        pieces = [piece for chunk in looked_at for piece in self._passing.rewritten(chunk)]
-        pieces += self._passing.ended() if ended else self._passing.flushed()
+        plain = self._coding == "identity"
+        passing = _Plain(self._charset, session) if plain else _Coded(self._coding, self._charset, session)
+        pieces = [piece for chunk in looked_at for piece in passing.rewritten(chunk)]
+        pieces += passing.completed() if ended else passing.flushed()
+        self._passing = passing
         return [piece for piece in pieces if piece]
 
     def passed(self, chunk: bytes) -> list[bytes]:
         """What may pass when ``chunk`` has come, after :meth:`rewritten`."""
-        return self._passing.passed(chunk) if self._passing else [chunk]
+        pieces = self._passing.passed(chunk) if self._passing else [chunk]
+        return [piece for piece in pieces if piece]
 
     def ended(self) -> list[bytes]:
-        """What is left to pass when the body has ended, after :meth:`rewritten`; a truncated stream stays truncated."""
-        try:
-            return self._passing.ended() if self._passing else []
-        except CodingError:
-            return self.broken_off()
+        """What is left to pass when the body has ended, after :meth:`rewritten`.
+
+        The end of a compressed body that was truncated is not made up: it stays truncated.
+        """
+        return [piece for piece in self._passing.ended() if piece] if self._passing else []
 
     def broken_off(self) -> list[bytes]:
-        """What is left to pass when the body has ended too soon, after :meth:`rewritten`."""
-        return self._passing.broken_off() if self._passing else []
+        """What is left to pass when no more of the body will come, whether it is complete or not."""
+        return self.ended()
 
 
 def _spliced(body: bytes, place: tuple[int, int], session: Session) -> bytes:
@@ -88,14 +91,14 @@ class _Finder:
     def over(self) -> bool:
         return self._scanner.finished
 
-    def feed(self, piece: bytes) -> tuple[bytes, bytes | None, bytes]:
-        """What passes ahead of the tag, the tag if it came, and what follows it."""
+    def feed(self, piece: bytes) -> Cut:
+        """What the scanner gives; a tag in a page that cannot be read is none."""
         if len(self._prefix) < PRESCAN:
             self._prefix += piece[: PRESCAN - len(self._prefix)]
         cut = self._scanner.feed(piece)
         if cut.tag is None or readable(self._charset, self._prefix):
-            return cut.before, cut.tag, cut.after
-        return b"".join((cut.before, cut.tag, cut.after)), None, b""
+            return cut
+        return Cut(b"".join((cut.before, cut.tag, cut.after)))
 
     def end(self) -> bytes:
         return self._scanner.end()
@@ -115,10 +118,11 @@ class _Lens:
             return False
         try:
             for piece in self._decoder.decode(chunk):
-                _, tag, _ = self._finder.feed(piece)
-                self._left -= len(piece)
-                if tag is not None:
+                if isinstance(piece, Beside):
+                    continue
+                if self._finder.feed(piece).tag is not None:
                     return True
+                self._left -= len(piece)
                 if self._finder.over or self._left < 0:
                     self._over = True
                     return False
@@ -130,17 +134,15 @@ class _Lens:
 class _Plain:
     """Passes a body that is not compressed."""
 
-    def __init__(self, _coding: str, charset: str | None, session: Session) -> None:
+    def __init__(self, charset: str | None, session: Session) -> None:
         self._finder = _Finder(charset)
         self._session = session
 
     def rewritten(self, chunk: bytes) -> list[bytes]:
-        if self._finder.over:
-            return [chunk]
-        before, tag, after = self._finder.feed(chunk)
-        if tag is None:
-            return [before]
-        return [b"".join((before, with_session(tag, self._session.user_id, self._session.id), after))]
+        cut = self._finder.feed(chunk)
+        if cut.tag is None:
+            return [cut.before]
+        return [b"".join((cut.before, with_session(cut.tag, self._session.user_id, self._session.id), cut.after))]
 
     def passed(self, chunk: bytes) -> list[bytes]:
         return self.rewritten(chunk)
@@ -148,49 +150,68 @@ class _Plain:
     def flushed(self) -> list[bytes]:
         return []
 
-    def ended(self) -> list[bytes]:
+    def completed(self) -> list[bytes]:
         return [self._finder.end()]
 
-    broken_off = ended
+    def ended(self) -> list[bytes]:
+        return self.completed()
 
 
 class _Coded:
-    """Passes a compressed body: decoded, rewritten, and compressed again in the same coding."""
+    """Passes a compressed body: decoded, rewritten, and compressed again in the same coding.
+
+    Whatever way a body takes to its end, the bytes that are held of a tag leave: ahead of what is behind the last
+    stream, ahead of what is corrupt, and when the body ends.
+    """
 
     def __init__(self, coding: str, charset: str | None, session: Session) -> None:
-        self._plain = _Plain("identity", charset, session)
+        self._plain = _Plain(charset, session)
         self._decoder = decoder(coding)
         self._encoder = encoder(coding)
         self._broken = False
 
-    def rewritten(self, chunk: bytes) -> Iterable[bytes]:
+    def rewritten(self, chunk: bytes) -> Iterator[bytes]:
         for piece in self._decoder.decode(chunk):
-            for plain in self._plain.rewritten(piece):
-                yield self._encoder.encode(plain)
+            if isinstance(piece, Beside):
+                yield from self._put(piece)
+            else:
+                yield from map(self._encoder.encode, self._plain.rewritten(piece))
 
     def passed(self, chunk: bytes) -> list[bytes]:
         if self._broken:
             return [chunk]
-        pieces: list[bytes] = []
+        parts: list[bytes] = []
         try:
-            pieces.extend(self.rewritten(chunk))
+            parts.extend(self.rewritten(chunk))
         except CodingError:
             # What could be read has been passed on; the rest goes as it came, for the browser to judge.
+            parts += self._truncated()
             self._broken = True
-            return [*pieces, *self.flushed(), chunk]
-        return [*pieces, *self.flushed()] if pieces else []
+            return [*parts, chunk]
+        return [*parts, *self.flushed()]
 
     def flushed(self) -> list[bytes]:
         return [self._encoder.flush()]
 
+    def completed(self) -> list[bytes]:
+        parts = [part for piece in self._decoder.end() for part in self._put(piece)]
+        return [*parts, *self._held(), self._encoder.finish()]
+
     def ended(self) -> list[bytes]:
         if self._broken:
             return []
-        rest = [*self._plain.rewritten(self._decoder.end()), *self._plain.ended()]
-        return [*map(self._encoder.encode, rest), self._encoder.finish()]
+        try:
+            return self.completed()
+        except CodingError:
+            return self._truncated()
 
-    def broken_off(self) -> list[bytes]:
-        """What is left of a truncated stream, which stays without its end."""
-        if self._broken:
-            return []
-        return [*map(self._encoder.encode, self._plain.ended()), self._encoder.flush()]
+    def _truncated(self) -> list[bytes]:
+        return [*self._held(), self._encoder.flush()]
+
+    def _put(self, piece: Beside) -> Iterator[bytes]:
+        if piece.place is Place.BEHIND:  # no stream follows in which bytes that are held could leave
+            yield from self._held()
+        yield self._encoder.beside(piece)
+
+    def _held(self) -> list[bytes]:
+        return [self._encoder.encode(part) for part in self._plain.completed()]

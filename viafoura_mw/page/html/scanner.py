@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Final
 
-from viafoura_mw.page.html import tokens
 from viafoura_mw.page.html.references import may_be_spelled
 from viafoura_mw.page.html.start_tag import PLATFORM
 from viafoura_mw.page.html.tokenizer import Tokenizer
@@ -18,16 +17,32 @@ class Cut:
     after: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class _Undecided:
+    """The end of what was fed that is not done with: bytes that have not left, or that must be seen again.
+
+    ``data[:gone]`` has left, and ``data[gone:]`` is held; the tokenizer reads on at ``data[read:]``.
+    """
+
+    data: bytes = b""
+    gone: int = 0
+    read: int = 0
+
+
+_NOTHING: Final = _Undecided()
+
+
 class Scanner:
     """Looks for the platform's start tag in a page that comes in chunks.
 
-    Everything passes as it comes but the bytes of an unfinished start tag that may be the one sought.
+    Everything passes as it comes but the bytes of an unfinished start tag that may be the one sought. There is one
+    place in which bytes are held, ``_undecided``, and every way out gives them out: a tag, no tag yet, no tag any more,
+    and the end. So what has been given out, and what is held, is at any time all that was fed.
     """
 
     def __init__(self) -> None:
         self._tokenizer = Tokenizer()
-        self._tail = b""  # undecided bytes at the end of what was fed, to be read again
-        self._withheld = False  # the tail has not left yet
+        self._undecided = _NOTHING
 
     @property
     def finished(self) -> bool:
@@ -39,28 +54,23 @@ class Scanner:
         tokenizer = self._tokenizer
         if tokenizer.finished:
             return Cut(chunk)
-        data = self._tail + chunk if self._tail else chunk
-        gone = 0 if self._withheld else len(self._tail)
-        undecided = tokenizer.run(data, 0, len(data))
+        last, self._undecided = self._undecided, _NOTHING
+        data = last.data + chunk if last.data else chunk
+        read = tokenizer.run(data, last.read, len(data))
         if tokenizer.tag is not None:
-            begins = max(tokenizer.tag_end - len(tokenizer.tag), gone)
-            return Cut(data[gone:begins], tokenizer.tag, data[tokenizer.tag_end :])
-        self._tail = b"" if self.finished else data[undecided:]
-        self._withheld = tokenizer.may_begin and bool(tokens.SCRIPT_TO_BE.match(self._tail))
-        held = len(data)
-        if tokenizer.held is not None:
-            held = tokenizer.held
-        elif self._withheld:
-            held = undecided
-        if not gone and not tokenizer.released and held == len(data):
-            return Cut(data)
-        return Cut(tokenizer.released + data[gone:held])
+            begins = tokenizer.tag_end - len(tokenizer.tag)
+            return Cut(data[last.gone : begins], tokenizer.tag, data[tokenizer.tag_end :])
+        first, held = tokenizer.needed(data, read)
+        leaves = max(last.gone, held)
+        if first < len(data):
+            tokenizer.forget(first)
+            self._undecided = _Undecided(data[first:], leaves - first, read - first)
+        return Cut(data[last.gone : leaves])
 
     def end(self) -> bytes:
         """The page has ended: what is still held, verbatim. A start tag that never ended is none."""
-        if self.finished:
-            return b""
-        return self._tokenizer.kept() + (self._tail if self._withheld else b"")
+        last, self._undecided = self._undecided, _NOTHING
+        return last.data[last.gone :]
 
 
 # bytes.rfind skips more of a page at a time than bytes.find does for a needle this long. In pages longer than this the

@@ -1,8 +1,9 @@
 """A tokenizer of WHATWG HTML (§13.2.5) that knows only what it needs to find one start tag, and can be interrupted.
 
 Every state survives the end of a chunk: a tag, a comment or a script may be cut anywhere, and each byte is still looked
-at a bounded number of times. Only a few undecided bytes (:data:`MAX_NAME` and two) are looked at again with the next
-chunk, and of a tag that is cut only a ``<script`` that may be the one sought is kept, up to :data:`MAX_TAG`.
+at a bounded number of times. The tokenizer itself keeps no bytes. It says how many of the last bytes must be there
+again in the next run: a few that are undecided (:data:`MAX_NAME` and two), and all of a start tag that is cut and is
+understood only with its attributes, up to :data:`MAX_TAG`.
 """
 
 import re
@@ -66,58 +67,47 @@ class Tokenizer:
         #: The platform's start tag once it is found, and where it ends in the data of that run.
         self.tag: bytes | None = None
         self.tag_end: int = 0
-        #: Bytes of a cut tag from earlier runs that turned out not to be the one sought.
-        self.released: bytes = b""
-        #: Where in the data of the last run an unfinished tag that may be the one sought begins: 0 when it began
-        #: earlier, ``None`` when there is none.
-        self.held: int | None = None
+        #: Where in the data a start tag begins that is cut by the data's end and whose spelling will be needed.
+        self._begins: int | None = None
         self._elements = OpenElements()
         self._state: Callable[[bytes, int], int] = self._data
         self._name = b""
         self._kind = _Tag.START
         self._part = _Part.TAG_NAME
         self._solidus = False
-        self._spelling: bytearray | None = None
-        self._begins = 0
         self._special = 0  # up to here in the data of this run nothing but this may matter in plain HTML
-
-    @property
-    def may_begin(self) -> bool:
-        """Whether a ``<script>`` that begins now could be the one sought: neither a template's nor SVG's own."""
-        return self._state == self._data and not self._elements.inert and self._elements.reads_as_html(SCRIPT)
-
-    def kept(self) -> bytes:
-        """What is held of an unfinished tag that may be the one sought."""
-        return bytes(self._spelling) if self._spelling and self._name == SCRIPT else b""
 
     def run(self, data: bytes, position: int, end: int) -> int:
         """Read on from a position until the tag is found, nothing can be known any more, or ``end`` is passed.
 
-        Gives the position of the first byte that is undecided and has to be seen again, together with what follows.
+        Gives the position from which to read on.
         """
-        self._begins = self._special = 0
-        self.released = b""
+        self._special = 0
         while position < end and not self.finished:
             following = self._state(data, position)
             if following < 0:
-                position = ~following
-                break
+                return ~following
             position = following
-        self._keep(data)
         return position
 
-    def _keep(self, data: bytes) -> None:
-        """Keep the spelling of a tag that goes on with the next data, while it may be of use."""
-        self.held = None
-        if self._spelling is None or self.finished:
-            return
-        sought = self._name == SCRIPT
-        if len(self._spelling) + len(data) - self._begins <= MAX_TAG:
-            self._spelling += data[self._begins :]
-            self.held = self._begins if sought else None
-        else:
-            self.released = bytes(self._spelling) if sought else b""
-            self._spelling = None
+    def needed(self, data: bytes, position: int) -> tuple[int, int]:
+        """What is needed of ``data`` when the next run begins at ``position``, at the data's end or shortly before.
+
+        Gives the first byte that must be there again then, and the first that may be part of the tag that is sought.
+        """
+        if self.finished:
+            return len(data), len(data)
+        if self._begins is not None and len(data) - self._begins > MAX_TAG:
+            self._begins = None
+        if self._begins is not None:
+            return self._begins, self._begins if self._name == SCRIPT else len(data)
+        may_begin = self._state == self._data and self._counts() and tokens.SCRIPT_TO_BE.match(data, position)
+        return position, position if may_begin else len(data)
+
+    def forget(self, length: int) -> None:
+        """Be told that the first ``length`` bytes of the data will not be there in the next run."""
+        if self._begins is not None:
+            self._begins -= length
 
     def _data(self, data: bytes, position: int) -> int:
         """Data state, and the states that tell what a ``<`` begins (§13.2.5.1, .6, .7, .42)."""
@@ -252,9 +242,7 @@ class Tokenizer:
         rest = tokens.REST_OF_TAG.match(data, position)
         if rest:
             return self._close(rest.end(), bool(rest[1]), data[start : rest.end()] if kind is _Tag.START else b"")
-        if kind is _Tag.START and (self._sought() or needs_spelling(name)):
-            self._spelling = bytearray()
-            self._begins = start
+        self._begins = start if kind is _Tag.START and (self._sought() or needs_spelling(name)) else None
         self._state, self._part, self._solidus = self._tag, _Part.BEFORE_NAME, False
         attributes = tokens.WHOLE_ATTRIBUTES.match(data, position)
         return attributes.end() if attributes else position
@@ -277,7 +265,9 @@ class Tokenizer:
             if stop == len(data):
                 return stop
             if data[stop] == _GREATER and self._part not in _QUOTED:
-                return self._close_cut(data, stop + 1)
+                begins, self._begins = self._begins, None
+                spelling = b"" if begins is None else data[begins : stop + 1]
+                return self._close(stop + 1, self._solidus, spelling)
             position = stop + self._leave_part(data[stop])
         return position
 
@@ -301,15 +291,6 @@ class Tokenizer:
                 self._part = _Part.BEFORE_NAME
                 return int(part in _QUOTED)
 
-    def _close_cut(self, data: bytes, end: int) -> int:
-        """A tag that began in an earlier run ends."""
-        kept, self._spelling = self._spelling, None
-        if kept is None:
-            return self._close(end, self._solidus, b"")
-        if self._name == SCRIPT:
-            self.released = bytes(kept)
-        return self._close(end, self._solidus, bytes(kept + data[:end]))
-
     def _close(self, end: int, self_closing: bool, spelling: bytes) -> int:
         """A tag has ended; ``spelling`` is the whole start tag, empty when it is not needed or too long."""
         self._state = self._data
@@ -320,7 +301,7 @@ class Tokenizer:
             return end
         known = 0 < len(spelling) <= MAX_TAG
         if known and self._sought() and is_platform(spelling):
-            self.tag, self.tag_end, self.finished, self.released = spelling, end, True, b""
+            self.tag, self.tag_end, self.finished = spelling, end, True
             return end
         if not known and self._elements.foreign and needs_spelling(self._name):
             self.finished = True
@@ -338,7 +319,11 @@ class Tokenizer:
 
     def _sought(self) -> bool:
         """Whether the start tag at hand makes an HTML script that counts."""
-        return self._name == SCRIPT and not self._elements.inert and self._elements.reads_as_html(SCRIPT)
+        return self._name == SCRIPT and self._counts()
+
+    def _counts(self) -> bool:
+        """Whether a ``<script>`` that begins here is neither a template's nor SVG's own."""
+        return not self._elements.inert and self._elements.reads_as_html(SCRIPT)
 
 
 def _opens(data: bytes, start: int, quote: int) -> bool:
