@@ -40,6 +40,7 @@ _ASIDES: Final = ("http.response.early_hint", "http.response.push")
 _BODILESS: Final = (*_ASIDES, "http.response.trailers")
 _CONDITIONAL: Final = frozenset(name.lower().encode() for name in CONDITIONAL)
 _PROOF: Final = PROOF.lower().encode()
+_FORWARDED: Final = (b"x-forwarded-for", b"forwarded")
 _OF_INTEREST: Final = frozenset(
     (b"accept", b"accept-encoding", b"authorization", b"cookie", b"sec-fetch-site", b"x-forwarded-proto", _PROOF)
 )
@@ -162,7 +163,8 @@ class _Response:
         peer = (self._scope.get("client") or ("",))[0] or ""
         if _PROOF in self._fields:
             self._scope["headers"] = list(_without(frozenset((_PROOF,)), self._scope["headers"]))
-        return self._parts.proxies.believes(peer, self._fields.get(_PROOF, ""))
+        forwarded = b",".join(value for name, value in self._scope["headers"] if name.lower() in _FORWARDED)
+        return self._parts.proxies.believes(peer, self._fields.get(_PROOF, ""), _text(forwarded))
 
     def _withhold(self) -> None:
         """Take from the scope what would make the application answer with less than a readable page."""

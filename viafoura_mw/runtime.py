@@ -51,7 +51,8 @@ def parts_of(settings: Settings) -> Parts:
     sessions = Sessions(viafoura_of(settings), timeout=settings.timeout, session_ttl=settings.session_ttl)
     knows = (sessions.hopeless, sessions.has_ended)
     terms = Terms(cookie, *knows, settings.lookahead, settings.debug_header, _BUDGET, notices)
-    rules, proxies = RequestRules(settings), ProxyTrust(settings)
+    rules = RequestRules(settings)
+    proxies = ProxyTrust(settings.trusted_proxies, settings.proxy_secret, notices)
     own_headers = settings.response_headers
     every = bool(own_headers or settings.logout_paths or settings.debug_header)
     return Parts(settings, rules, proxies, cookie, sessions, terms, notices, understood(), own_headers, every)

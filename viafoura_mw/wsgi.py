@@ -32,6 +32,7 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None,
 Write = Callable[[bytes], object]
 
 _PROOF: Final = "HTTP_" + PROOF.upper().replace("-", "_")
+_FORWARDED: Final = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED")
 _CONDITIONAL: Final = tuple("HTTP_" + name.upper().replace("-", "_") for name in CONDITIONAL)
 _ACCEPT_ENCODING: Final = "HTTP_ACCEPT_ENCODING"
 
@@ -159,7 +160,8 @@ class _Response:
             sentence = "header: sources are refused: on this server a client's X_User replaces the proxy's X-User"
             self._parts.notices.tell("replaces headers", logging.ERROR, sentence)
             return False
-        return self._parts.proxies.believes(peer, secret)
+        forwarded = ",".join(environ[name] for name in _FORWARDED if name in environ)
+        return self._parts.proxies.believes(peer, secret, forwarded)
 
     def _withhold(self) -> dict[str, str] | None:
         """Take from the environ what would make the application answer with less than a readable page."""

@@ -149,7 +149,9 @@ class TestAnythingElse:
         assert COOKIE.find(f"{pair()}; {other}") is None
         assert COOKIE.find(f"{other}; a=1; {pair()}") is None
 
-    @pytest.mark.parametrize("fields", [{"site_id": "other"}, {"api_key": "other"}, {"cookie_secret": ("key",)}])
+    @pytest.mark.parametrize(
+        "fields", [{"site_id": "other"}, {"api_key": "other"}, {"cookie_secret": ("another-long-secret",)}]
+    )
     def test_is_none_of_another_site_or_secret(self, fields: dict[str, Any]) -> None:
         """Two sites with one secret do not read each other's cookies."""
         assert cookie_of(**fields).find(pair()) is None
@@ -214,7 +216,10 @@ class TestSecrets:
 
     def test_rotate(self) -> None:
         """Old cookies are read with the new secrets, new ones not with the old."""
-        old, new = cookie_of(cookie_secret=("old",)), cookie_of(cookie_secret=("new", "old"))
+        old, new = (
+            cookie_of(cookie_secret=("an-old-secret-long",)),
+            cookie_of(cookie_secret=("a-new-secret-long-", "an-old-secret-long")),
+        )
         assert found(new, pair(old)).is_of(ANN)
         assert found(new, pair(old)).has_details_of(ANN)
         assert not found(new, pair(old)).is_of(BEN)
@@ -222,7 +227,7 @@ class TestSecrets:
 
     def test_are_derived_from_the_api_key_without_any(self) -> None:
         """The API key itself as a secret is another key."""
-        assert cookie_of(cookie_secret=("key",)).find(pair()) is None
+        assert cookie_of(cookie_secret=("another-long-secret",)).find(pair()) is None
 
 
 class TestWhatItShows:
