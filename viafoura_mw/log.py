@@ -1,5 +1,10 @@
-"""Log lines for operators: each kind at most once a minute, none with a secret or anything of a user's."""
+"""Log lines for operators: each kind at most once a minute, none with a secret or anything of a user's.
 
+A site's filters, handlers and formatters run in whatever thread a line is logged: one that needs a request, or raises
+where there is none, must not break the page that was only to be told about.
+"""
+
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -7,6 +12,16 @@ from typing import Final
 
 LOGGER: Final = logging.getLogger("viafoura_mw")
 INTERVAL: Final = 60.0  # seconds between two lines of one kind
+
+
+def say(level: int, sentence: str, *values: object) -> None:
+    """Log ``sentence % values`` at ``level``; never raises, whatever the site has hung on the logger.
+
+    An interruption of the process or of the task (``KeyboardInterrupt``, a cancellation) is not the logger's, and
+    passes.
+    """
+    with contextlib.suppress(Exception, SystemExit):
+        LOGGER.log(level, sentence, *values)
 
 
 class Notices:
@@ -25,4 +40,4 @@ class Notices:
         if now - self._said.get(kind, float("-inf")) < INTERVAL:
             return
         self._said[kind] = now
-        LOGGER.log(level, sentence, *values)
+        say(level, sentence, *values)

@@ -13,11 +13,13 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
+from viafoura_mw import environment
+from viafoura_mw.environment import Read, is_quoted, read_file
 from viafoura_mw.errors import SettingsError
+from viafoura_mw.log import say
 from viafoura_mw.user import presets, sources
 from viafoura_mw.user.sources import Source
 
@@ -25,11 +27,14 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_SESSION_TTL: Final = 43_200  # Viafoura's document: "sessions expire after 12 hours of user inactivity"
 MAX_TIMEOUT: Final = 60.0
+MIN_SECRET: Final = 16  # characters; what is shorter can be guessed
 ANALYTICS_COOKIES: Final = ("_ga*", "_gid", "_gcl_*", "_fbp", "_hj*", "_pk_*", "__utm*")
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
 _NOT_COOKIE_NAMES: Final = ("path", "domain", "comment", "expires", "max-age", "secure", "httponly", "samesite")
-_LOGGER: Final = logging.getLogger("viafoura_mw")
+_LABEL: Final = re.compile(r"[0-9A-Za-z_-]{1,63}")
+#: The last label of a host that a browser reads as an IPv4 address (WHATWG URL, "ends in a number").
+_NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +58,7 @@ class Settings:
     user_email: tuple[Source, ...] = ()
     user_strip_realm: bool = False
     trusted_proxies: tuple[Network | Literal["unix"], ...] = ()
-    proxy_secret: str = field(default="", repr=False)
+    proxy_secret: tuple[str, ...] = field(default=(), repr=False)
     include: tuple[str, ...] = ("/*",)
     exclude: tuple[str, ...] = ()
     timeout: float = 2.0
@@ -74,18 +79,19 @@ class Settings:
             raise SettingsError(problems)
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+    def from_env(cls, environ: Mapping[str, str] = os.environ, *, read: Read = read_file) -> "Settings":
         """Read the settings from ``environ`` and from the file that ``VIAFOURA_ENV_FILE`` names.
 
+        ``read`` gives a file's text: whoever asks twice gives one that remembers, since a pipe can be read once only.
         Raises :class:`~viafoura_mw.errors.SettingsError` with every problem at once.
         """
         problems: list[str] = []
-        values = _values(environ, problems)
+        values = environment.variables(environ, problems, read, SECRETS)
         fields = _parsed(values, problems)
         if fields.get("enabled") is False:
             return _disabled(fields)
         for sentence in unknown(values):
-            _LOGGER.warning(sentence)
+            say(logging.WARNING, "%s", sentence)
         try:
             settings = cls(**fields)
         except SettingsError as error:
@@ -126,9 +132,9 @@ def _disabled(fields: dict[str, Any]) -> Settings:
     return Settings(enabled=False, **kept)
 
 
-def named_application(environ: Mapping[str, str] = os.environ) -> str:
+def named_application(environ: Mapping[str, str] = os.environ, *, read: Read = read_file) -> str:
     """What ``VIAFOURA_APP`` says, in the environment or its file; empty if nothing. Judges no other variable."""
-    return _values(environ, []).get("VIAFOURA_APP", "").strip()
+    return environment.variables(environ, [], read).get("VIAFOURA_APP", "").strip()
 
 
 # What each variable's text means. A parser raises ValueError with the end of a sentence that begins with its name.
@@ -171,13 +177,28 @@ def _words(text: str) -> tuple[str, ...]:
     words = tuple(word for word in (part.strip() for part in text.split(",")) if word)
     if not words:
         raise ValueError("has nothing but commas")
+    if any(map(is_quoted, words)):
+        raise ValueError("has a value in quotes, which would be part of it")
     return words
 
 
-def _secrets(text: str) -> tuple[str, ...]:
+def _cookie_secrets(text: str) -> tuple[str, ...]:
     secrets = _words(text)
     if not all(map(str.isprintable, secrets)):  # what is not UTF-8 has come as lone surrogates
         raise ValueError("must be of printable characters, in UTF-8")
+    return _long(secrets)
+
+
+def _proxy_secrets(text: str) -> tuple[str, ...]:
+    return _long(_words(_credential(text)))
+
+
+def _long(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    if any(len(secret) < MIN_SECRET for secret in secrets):
+        raise ValueError(
+            f"has a secret of less than {MIN_SECRET} characters, which can be guessed: take one from "
+            'python -c "import secrets; print(secrets.token_urlsafe())"'
+        )
     return secrets
 
 
@@ -255,6 +276,18 @@ def _cookie_attribute(text: str) -> str:
     return text
 
 
+def _cookie_domain(text: str) -> str:
+    """A domain that browsers take (RFC 6265 §5.1.3); with any other they keep no cookie, and each page is a login."""
+    labels = _cookie_attribute(text).removeprefix(".").split(".")
+    if not all(map(_LABEL.fullmatch, labels)):
+        raise ValueError("must be a domain alone, without a scheme, a port, a path or *: site.example")
+    if _NUMBER.fullmatch(labels[-1]):
+        raise ValueError("must be a domain, and no IP address: leave it out, and the cookie is the host's own")
+    if len(labels) == 1:
+        raise ValueError("must be of two labels at least: browsers take no cookie for a whole top-level domain")
+    return text
+
+
 def _cookie_path(text: str) -> str:
     if not _cookie_attribute(text).startswith("/"):
         raise ValueError("must begin with /")
@@ -274,7 +307,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "VIAFOURA_USER_EMAIL": sources.parse,
     "VIAFOURA_USER_STRIP_REALM": _flag,
     "VIAFOURA_TRUSTED_PROXIES": _networks,
-    "VIAFOURA_PROXY_SECRET": _credential,
+    "VIAFOURA_PROXY_SECRET": _proxy_secrets,
     "VIAFOURA_INCLUDE": _paths,
     "VIAFOURA_EXCLUDE": _paths,
     "VIAFOURA_TIMEOUT": _number(float, 0.01, MAX_TIMEOUT, "seconds"),
@@ -283,69 +316,15 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "VIAFOURA_AUTH_COOKIES": _words,
     "VIAFOURA_LOGOUT_PATHS": _paths,
     "VIAFOURA_COOKIE_NAME": _cookie_name,
-    "VIAFOURA_COOKIE_SECRET": _secrets,
-    "VIAFOURA_COOKIE_DOMAIN": _cookie_attribute,
+    "VIAFOURA_COOKIE_SECRET": _cookie_secrets,
+    "VIAFOURA_COOKIE_DOMAIN": _cookie_domain,
     "VIAFOURA_COOKIE_PATH": _cookie_path,
     "VIAFOURA_COOKIE_SAMESITE": _one_of("lax", "strict", "none"),
     "VIAFOURA_COOKIE_SECURE": _one_of("auto", "1", "0"),
     "VIAFOURA_DEBUG_HEADER": _flag,
 }
-_SECRETS: Final = ("VIAFOURA_API_KEY", "VIAFOURA_COOKIE_SECRET", "VIAFOURA_PROXY_SECRET")
-KNOWN: Final = (*_PARSERS, *(f"{name}_FILE" for name in _SECRETS), "VIAFOURA_ENV_FILE")
-
-
-def _values(environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
-    """The variables that are set and not empty: the environment's, then the file's, with secrets' files read."""
-    values = {name: text for name, text in environ.items() if name.startswith("VIAFOURA_") and text.strip()}
-    if path := values.get("VIAFOURA_ENV_FILE"):
-        own = frozenset(values)
-        for name, text in _env_file(path, problems).items():
-            # A secret has two forms; either one in the environment hides both of the file's.
-            if not {name, f"{name}_FILE", name.removesuffix("_FILE")} & own:
-                values[name] = text
-    for name in _SECRETS:
-        if path := values.get(f"{name}_FILE"):
-            if name in values:
-                problems.append(f"{name} and {name}_FILE are both set: keep one of them")
-            else:
-                values[name] = _secret_file(f"{name}_FILE", path, problems)
-    return values
-
-
-def _env_file(path: str, problems: list[str]) -> dict[str, str]:
-    """The ``VIAFOURA_*`` lines of a file: ``NAME=value``, quotes and a leading ``export`` allowed."""
-    values = {}
-    for number, line in enumerate(_read("VIAFOURA_ENV_FILE", path, problems).splitlines(), 1):
-        statement = line.strip().removeprefix("export ").lstrip()
-        if not statement or statement.startswith("#"):
-            continue
-        name, equals, text = (part.strip() for part in statement.partition("="))
-        if not equals:
-            problems.append(f"VIAFOURA_ENV_FILE has no NAME=value in its line {number}")
-        elif name.startswith("VIAFOURA_") and (value := _unquoted(text)):
-            values[name] = value
-    return values
-
-
-def _unquoted(text: str) -> str:
-    quoted = len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'"
-    return text[1:-1] if quoted else text
-
-
-def _secret_file(name: str, path: str, problems: list[str]) -> str:
-    known = len(problems)
-    secret = _read(name, path, problems).strip()
-    if not secret and len(problems) == known:
-        problems.append(f"{name} names an empty file")
-    return secret
-
-
-def _read(name: str, path: str, problems: list[str]) -> str:
-    try:
-        return Path(path).read_text("utf-8-sig")
-    except (OSError, ValueError) as error:
-        problems.append(f"{name} names a file that cannot be read ({type(error).__name__})")
-        return ""
+SECRETS: Final = ("VIAFOURA_API_KEY", "VIAFOURA_COOKIE_SECRET", "VIAFOURA_PROXY_SECRET")
+KNOWN: Final = (*_PARSERS, *(f"{name}_FILE" for name in SECRETS), environment.ENV_FILE)
 
 
 def _field(name: str) -> str:
@@ -354,13 +333,19 @@ def _field(name: str) -> str:
 
 def _parsed(values: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
     fields = {}
-    for name, parser in _PARSERS.items():
+    for name in _PARSERS:
         if text := values.get(name):
             try:
-                fields[_field(name)] = parser(text.strip())
+                fields[_field(name)] = _judged(name, text.strip())
             except ValueError as error:
                 problems.append(f"{name} {error}")
     return fields
+
+
+def _judged(name: str, text: str) -> Any:
+    if is_quoted(text):
+        raise ValueError("is in quotes, which would be part of it (Docker's --env-file keeps them): leave them out")
+    return _PARSERS[name](text)
 
 
 def unknown(values: Mapping[str, str]) -> list[str]:
@@ -403,13 +388,15 @@ def is_secure_name(cookie_name: str) -> bool:
 
 def _wrong(settings: Settings) -> Iterator[tuple[str, str]]:
     """The variables whose text or number could not be read from an environment either."""
-    for name, parser in _PARSERS.items():
+    for name in _PARSERS:
         value = getattr(settings, _field(name))
-        if value != "" and isinstance(value, str | int | float):
-            try:
-                parser(str(value))
-            except ValueError as error:
-                yield name, str(error)
+        texts = value if name in SECRETS and isinstance(value, tuple) else (value,)
+        try:
+            for text in texts:
+                if text != "" and isinstance(text, str | int | float):
+                    _judged(name, str(text))
+        except ValueError as error:
+            yield name, str(error)
 
 
 def _variables_that_name_headers(settings: Settings) -> list[str]:

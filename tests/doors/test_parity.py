@@ -281,18 +281,37 @@ class TestHeaderSource:
     @pytest.mark.parametrize(
         ("sent", "signed_in"),
         [
-            ({"X-User": "ann", "X-Viafoura-Proxy-Secret": "proof"}, True),
+            ({"X-User": "ann", "X-Viafoura-Proxy-Secret": "proof-of-the-proxy"}, True),
             ({"X-User": "ann"}, False),
             ({"X-User": "ann", "X-Viafoura-Proxy-Secret": "guess"}, False),
-            ({"X-User": "ann, ben", "X-Viafoura-Proxy-Secret": "proof"}, False),
-            ({"X-Viafoura-Proxy-Secret": "proof"}, False),
+            ({"X-User": "ann, ben", "X-Viafoura-Proxy-Secret": "proof-of-the-proxy"}, False),
+            ({"X-Viafoura-Proxy-Secret": "proof-of-the-proxy"}, False),
         ],
     )
     def test_is_believed_once_and_only_with_the_secret(
         self, door: Door, viafoura: SimulatedViafoura, sent: dict[str, str], signed_in: bool
     ) -> None:
         """One value from a proxy that proves itself; and the application never sees the proof."""
-        proxy = {"VIAFOURA_USER_ID": "header:X-User", "VIAFOURA_PROXY_SECRET": "proof"}
+        proxy = {"VIAFOURA_USER_ID": "header:X-User", "VIAFOURA_PROXY_SECRET": "proof-of-the-proxy"}
         answer = door(Settings.from_env({**viafoura.environ(), **proxy}))(Site(), headers={**BROWSER, **sent})
         assert (PAIR.search(answer.body) is not None) is signed_in
         assert "x-viafoura-proxy-secret" not in answer.seen
+
+    @pytest.mark.parametrize(
+        ("forwarded", "signed_in"),
+        [
+            ({}, True),
+            ({"X-Forwarded-For": "198.51.100.1", "Forwarded": "for=198.51.100.1;by=203.0.113.9"}, True),
+            ({"X-Forwarded-For": "203.0.113.9"}, False),
+            ({"Forwarded": 'for="203.0.113.9:80"'}, False),
+            ({"X-Forwarded-For": "198.51.100.1", "Forwarded": "for=203.0.113.9"}, False),
+        ],
+    )
+    def test_is_not_believed_by_an_address_that_the_request_names(
+        self, door: Door, viafoura: SimulatedViafoura, forwarded: dict[str, str], signed_in: bool
+    ) -> None:
+        """The server may have taken the peer's address from there, where any visitor can write it."""
+        proxy = {"VIAFOURA_USER_ID": "header:X-User", "VIAFOURA_TRUSTED_PROXIES": "203.0.113.9"}
+        headers = {**BROWSER, "X-User": "ann", **forwarded}
+        answer = door(Settings.from_env({**viafoura.environ(), **proxy}))(Site(), headers=headers)
+        assert (PAIR.search(answer.body) is not None) is signed_in

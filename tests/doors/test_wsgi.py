@@ -345,9 +345,13 @@ def test_believes_no_header_on_a_server_that_lets_another_spelling_replace_it(
     viafoura: SimulatedViafoura, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Not even of a proxy that knows the secret; nobody is signed in, and the log says why."""
-    secret = {"VIAFOURA_USER_ID": "header:X-User", "VIAFOURA_USER": "off", "VIAFOURA_PROXY_SECRET": "a-long-secret"}
+    secret = {
+        "VIAFOURA_USER_ID": "header:X-User",
+        "VIAFOURA_USER": "off",
+        "VIAFOURA_PROXY_SECRET": "a-long-proxy-secret",
+    }
     settings = Settings.from_env({**viafoura.environ(), **secret})
-    environ = environ_of(headers={**BROWSER, "X-User": "ann", "X-Viafoura-Proxy-Secret": "a-long-secret"})
+    environ = environ_of(headers={**BROWSER, "X-User": "ann", "X-Viafoura-Proxy-Secret": "a-long-proxy-secret"})
     environ["SERVER_SOFTWARE"] = "Cheroot/11"
 
     page = Server().serve(ViafouraMiddleware(signed_in([PAGE]), settings), environ)

@@ -17,7 +17,8 @@ PACKAGE = ROOT.name
 
 #: From the ground up; those of one line know nothing of each other.
 LAYERS = """
-    errors log
+    errors log dotenv
+    environment
     user.sources
     user.user
     user.presets

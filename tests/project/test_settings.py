@@ -1,21 +1,25 @@
 """The settings: read once, judged whole, and silent about secrets."""
 
+import functools
 import ipaddress
 import logging
+import os
 import traceback
 from collections.abc import Mapping
 from dataclasses import FrozenInstanceError
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from viafoura_mw import Settings
+from viafoura_mw.environment import read_file
 from viafoura_mw.errors import SettingsError
 from viafoura_mw.settings import KNOWN, named_application
 from viafoura_mw.user.sources import Source
 
 BASE = {"VIAFOURA_SITE_ID": "site", "VIAFOURA_API_KEY": "key"}
-SECRET = "s3cr3t-value"
+SECRET = "s3cr3t-value-of-the-site"
 
 
 def settings(**variables: str) -> Settings:
@@ -96,15 +100,18 @@ class TestEachVariable:
             ("auth_cookies", "session*", ("session*",)),
             ("logout_paths", "/logout", ("/logout",)),
             ("cookie_name", "__Host-v", "__Host-v"),
-            ("cookie_secret", "one, two", ("one", "two")),
-            ("cookie_secret", "pässwörd phrase", ("pässwörd phrase",)),
+            ("cookie_secret", f"{SECRET}, {SECRET[::-1]}", (SECRET, SECRET[::-1])),
+            ("cookie_secret", "a pässwörd phrase", ("a pässwörd phrase",)),
             ("cookie_domain", ".site.example", ".site.example"),
             ("cookie_path", "/news", "/news"),
             ("cookie_samesite", "None", "none"),
             ("cookie_secure", "AUTO", "auto"),
             ("debug_header", "On", True),
             ("debug_header", "FALSE", False),
-            ("proxy_secret", "two words", "two words"),
+            ("proxy_secret", "a word and a word", ("a word and a word",)),
+            ("proxy_secret", f"{SECRET},{SECRET[::-1]}", (SECRET, SECRET[::-1])),
+            ("cookie_domain", "Ex-ample.CO.uk", "Ex-ample.CO.uk"),
+            ("cookie_domain", "xn--nxasmq6b.example", "xn--nxasmq6b.example"),
         ],
     )
     def test_is_read(self, name: str, text: str, value: object) -> None:
@@ -154,6 +161,8 @@ class TestEachVariable:
             ("cookie_name", "Path", "must not be the name of a cookie's attribute, nor begin with $"),
             ("cookie_name", "$x", "must not be the name of a cookie's attribute, nor begin with $"),
             ("cookie_path", "news", "must begin with /"),
+            ("cookie_secret", f"{SECRET},'{SECRET}'", "has a value in quotes, which would be part of it"),
+            ("include", "/a,'/b'", "has a value in quotes, which would be part of it"),
         ],
     )
     def test_that_is_wrong_is_told(self, name: str, text: str, problem: str) -> None:
@@ -193,6 +202,64 @@ class TestEachVariable:
         """A Set-Cookie header has no more in it than was meant."""
         (problem,) = problems_of(**{name: f"/{text}"})
         assert problem.startswith(f"VIAFOURA_{name.upper()} must be of ASCII characters without a space")
+
+    @pytest.mark.parametrize("name", sorted(KNOWN))
+    @pytest.mark.parametrize("text", ['"{}"', "'{}'", " '{}' ", '""'])
+    def test_in_quotes_is_told(self, name: str, text: str, tmp_path: Path) -> None:
+        """Docker's ``--env-file`` keeps them: the value would be another one than was meant."""
+        (tmp_path / "file").write_text("VIAFOURA_APP=pkg")
+        base = {key: value for key, value in BASE.items() if key != name.removesuffix("_FILE")}
+        (problem,) = problems({**base, name: text.format(tmp_path / "file")})
+        assert problem.startswith(f"{name} is in quotes")
+        assert "pkg" not in problem
+        assert str(tmp_path) not in problem
+
+    @pytest.mark.parametrize("text", ['"', "'", "\"a'", "'a", 'a"'])
+    def test_with_one_quote_is_in_none(self, text: str) -> None:
+        """Only a pair of quotes is certainly too many."""
+        assert settings(app=text).app == text
+
+    @pytest.mark.parametrize(
+        ("domain", "reason"),
+        [
+            ("https://site.example", "without a scheme, a port"),
+            ("site.example:8080", "without a scheme, a port"),
+            ("*.site.example", "without a scheme, a port"),
+            ("site.example/news", "without a scheme, a port"),
+            ("site.example.", "without a scheme, a port"),
+            ("site..example", "without a scheme, a port"),
+            (".", "without a scheme, a port"),
+            ("..site.example", "without a scheme, a port"),
+            (f"{'a' * 64}.example", "without a scheme, a port"),
+            ("[::1]", "without a scheme, a port"),
+            ("::1", "without a scheme, a port"),
+            ("192.0.2.1", "no IP address"),
+            (".192.0.2.1", "no IP address"),
+            ("127.1", "no IP address"),
+            ("0xC0.0x00.0x02.0X1", "no IP address"),
+            ("site.example.7", "no IP address"),
+            ("localhost", "two labels"),
+            (".example", "two labels"),
+        ],
+    )
+    def test_a_cookies_domain_is_one_that_browsers_take(self, domain: str, reason: str) -> None:
+        """With any other the browser keeps no cookie, and each page is a login."""
+        (problem,) = problems_of(cookie_domain=domain)
+        assert problem.startswith("VIAFOURA_COOKIE_DOMAIN must be ")
+        assert reason in problem
+
+    @pytest.mark.parametrize("name", ["cookie_secret", "proxy_secret"])
+    @pytest.mark.parametrize("text", ["x" * 15, f"{SECRET},{'x' * 15}", f"{'x' * 15},{SECRET}"])
+    def test_a_short_secret_is_told(self, name: str, text: str) -> None:
+        """What can be guessed seals nothing; each of several counts, and none is shown."""
+        (problem,) = problems_of(**{name: text})
+        assert problem.startswith(f"VIAFOURA_{name.upper()} has a secret of less than 16 characters")
+        assert "xxx" not in problem
+        assert SECRET not in problem
+
+    def test_a_secret_of_16_characters_is_long_enough(self) -> None:
+        """The bound itself is right."""
+        assert settings(cookie_secret="x" * 16, proxy_secret="y" * 16)
 
 
 class TestTogether:
@@ -248,12 +315,16 @@ class TestTogether:
 
     def test_a_setting_of_the_code_is_judged_as_one_of_the_environment(self) -> None:
         """``Settings(…)`` takes nothing that would fail in a page."""
+        secrets = {"api_key": "'k'", "proxy_secret": ("short",), "cookie_secret": (SECRET, "short")}
         with pytest.raises(SettingsError) as caught:
-            Settings(site_id="s", api_key="k", user="djagno", timeout=0, cookie_name="a b", user_id=())
+            Settings(site_id="s", user="djagno", timeout=0, cookie_name="a b", user_id=(), **secrets)  # type: ignore[arg-type]
         assert [problem.split()[0] for problem in caught.value.problems] == [
+            "VIAFOURA_API_KEY",
             "VIAFOURA_USER",
+            "VIAFOURA_PROXY_SECRET",
             "VIAFOURA_TIMEOUT",
             "VIAFOURA_COOKIE_NAME",
+            "VIAFOURA_COOKIE_SECRET",
         ]
 
 
@@ -296,6 +367,9 @@ class TestProblems:
             {"api_key": SECRET, "api_key_file": "/nowhere"},
             {"cookie_secret": f"{SECRET},\udcff"},
             {"proxy_secret": f"{SECRET}ü"},
+            {"proxy_secret": f"'{SECRET}'"},
+            {"api_key": f'"{SECRET}"'},
+            {"cookie_secret": f"short,{SECRET}"},
             {"api_url": f"https://user:{SECRET}@api.example"},
             {"token_url": f"https://user:{SECRET}@[api.example"},
             {"token_url": f"https://api.example?key={SECRET}"},
@@ -438,10 +512,10 @@ class TestEnvFile:
         """Comments, quotes, ``export`` and other programs' lines may stand in it; so may a byte order mark."""
         text = (
             "\ufeffVIAFOURA_SITE_ID=site\n\n# comment\n export VIAFOURA_API_KEY = 'a=b#c' \r\n"
-            'PATH=/bin\nVIAFOURA_APP="\nVIAFOURA_TIMEOUT=\nVIAFOURA_INCLUDE="/a, /b"\n'
+            'PATH=/bin\nVIAFOURA_APP=pkg#x # comment\nVIAFOURA_TIMEOUT=\nVIAFOURA_INCLUDE="/a,\n/b"\n'
         )
         read = self.read(tmp_path, text)
-        assert (read.site_id, read.api_key, read.app, read.timeout) == ("site", "a=b#c", '"', 2.0)
+        assert (read.site_id, read.api_key, read.app, read.timeout) == ("site", "a=b#c", "pkg#x", 2.0)
         assert read.include == ("/a", "/b")
 
     def test_gives_way_to_the_environment(self, tmp_path: Path) -> None:
@@ -451,10 +525,10 @@ class TestEnvFile:
 
     def test_gives_way_in_both_forms_of_a_secret(self, tmp_path: Path) -> None:
         """A secret of the environment hides the file's, whichever form either has."""
-        (secret := tmp_path / "secret").write_text("from-file")
+        (secret := tmp_path / "secret").write_text(SECRET)
         text = "VIAFOURA_SITE_ID=s\nVIAFOURA_API_KEY_FILE=/nowhere\nVIAFOURA_PROXY_SECRET=hidden"
         read = self.read(tmp_path, text, api_key="real", proxy_secret_file=str(secret))
-        assert (read.api_key, read.proxy_secret) == ("real", "from-file")
+        assert (read.api_key, read.proxy_secret) == ("real", (SECRET,))
 
     def test_may_name_a_secrets_file(self, tmp_path: Path) -> None:
         """It is an environment like another; but it names no further environment."""
@@ -467,11 +541,56 @@ class TestEnvFile:
         with pytest.raises(SettingsError, match="are both set"):
             self.read(tmp_path, "VIAFOURA_API_KEY=a\nVIAFOURA_API_KEY_FILE=b", site_id="s")
 
-    def test_with_other_lines_is_told_by_their_number(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        ("line", "also"),
+        [
+            (SECRET, ()),
+            (f"VIAFOURA_COOKIE_SECRET: {SECRET}==", ()),
+            (f"VIAFOURA_COOKIE_SECRET:{SECRET}==", ()),
+            (f"VIAFOURA_COOKIE_SECRET:{SECRET}", ()),
+            (f"VIAFOURA_COOKIE_SECRET {SECRET}==", ()),
+            (f"VIAFOURA_COOKIE_SECRET-{SECRET}=x", ()),
+            (f"'VIAFOURA_COOKIE_SECRET {SECRET}'=x", ()),
+            (f"VIAFOURA_COOKIE_SECRET='{SECRET}", ()),
+            (f"VIAFOURA_COOKIE_SECRET='{SECRET}'{SECRET}", ()),
+            ("export VIAFOURA_COOKIE_SECRET", ()),
+            (f"VIAFOURA_COOKIE_SECRET='\"{SECRET}\"'", ("VIAFOURA_COOKIE_SECRET is in quotes",)),
+        ],
+    )
+    def test_with_other_lines_is_told_by_their_number(
+        self, line: str, also: tuple[str, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         """Not by what is in them: it could be a secret."""
         with pytest.raises(SettingsError) as caught:
-            self.read(tmp_path, f"\n{SECRET}\n", site_id="s", api_key="k")
-        assert caught.value.problems == ("VIAFOURA_ENV_FILE has no NAME=value in its line 2",)
+            self.read(tmp_path, f"\n{line}\nVIAFOURA_TIMEOUT=1", site_id="s", api_key="k")
+        (problem,) = caught.value.problems
+        assert problem.startswith(also or "VIAFOURA_ENV_FILE has no NAME=value in its line 2")
+        assert SECRET not in "".join(traceback.format_exception(caught.value))
+        assert SECRET not in caplog.text
+
+    def test_leaves_other_programs_lines_alone(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """A name that is none of ours may be as it likes; nothing is put in the place of ``${…}``."""
+        text = "a:b=c\nx.y=z\nVIAFOURA_APP=${HOME}/a.wsgi"
+        assert self.read(tmp_path, text, site_id="s", api_key="k").app == "${HOME}/a.wsgi"
+        assert not caplog.messages
+
+    def test_and_each_secrets_file_are_read_once(self, tmp_path: Path) -> None:
+        """A pipe gives its text once."""
+        pipes = {name: tmp_path / name for name in ("env", "key", "cookie")}
+        texts = {"env": f"VIAFOURA_SITE_ID=s\nVIAFOURA_API_KEY_FILE={pipes['key']}\n", "key": "k", "cookie": SECRET}
+        for pipe in pipes.values():
+            os.mkfifo(pipe)
+        writers = [Thread(target=pipes[name].write_text, args=(text,)) for name, text in texts.items()]
+        for writer in writers:
+            writer.start()
+        environ = {"VIAFOURA_ENV_FILE": str(pipes["env"]), "VIAFOURA_COOKIE_SECRET_FILE": str(pipes["cookie"])}
+        read = functools.cache(read_file)
+        assert named_application(environ, read=read) == ""
+        for _ in range(2):
+            settings = Settings.from_env(environ, read=read)
+        assert (settings.site_id, settings.api_key, settings.cookie_secret) == ("s", "k", (SECRET,))
+        for writer in writers:
+            writer.join()
 
     def test_that_cannot_be_read_is_told(self, tmp_path: Path) -> None:
         """A directory is no file."""

@@ -15,7 +15,7 @@ from viafoura_mw.user.reader import UserReader
 from viafoura_mw.user.sources import parse
 from viafoura_mw.user.user import FAILED, NOBODY, Reading, User
 
-PROXY = {"proxy_secret": "secret"}
+PROXY = {"proxy_secret": ("a-long-proxy-secret",)}
 
 
 def reader(otherwise: str = "remote-user", **fields: Any) -> UserReader:

@@ -35,7 +35,6 @@ DESCRIPTION: Final = (
     "read, and whether Viafoura gives a token. One line for each check; no secret, session or token is shown. Exit "
     "code: 0 if nothing failed, else 1."
 )
-LEAST_SECRET: Final = 16  # characters
 LONG_WAIT: Final = 5.0  # seconds
 
 
@@ -150,11 +149,6 @@ def _settings(settings: Settings) -> Checks:
 
 def _doubts(settings: Settings) -> Iterator[str]:
     """What is allowed, and probably not meant."""
-    if any(len(secret) < LEAST_SECRET for secret in settings.cookie_secret):
-        yield (
-            f"VIAFOURA_COOKIE_SECRET has a secret of less than {LEAST_SECRET} characters, which can be guessed: take "
-            'one from python -c "import secrets; print(secrets.token_urlsafe())"'
-        )
     for variable, url in (("VIAFOURA_API_URL", settings.api_url), ("VIAFOURA_TOKEN_URL", settings.token_url)):
         if urlsplit(url).scheme == "http":
             yield f"{variable} is a plain http:// URL of this machine: right for a simulated Viafoura only"

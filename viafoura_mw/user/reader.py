@@ -5,7 +5,7 @@ from collections.abc import Callable, MutableMapping
 from functools import partial
 from typing import Any, Final
 
-from viafoura_mw.log import LOGGER, Notices
+from viafoura_mw.log import Notices, say
 from viafoura_mw.settings import Settings
 from viafoura_mw.user import frameworks
 from viafoura_mw.user.presets import Preset
@@ -43,7 +43,7 @@ class UserReader:
             except Exception as error:
                 self._tell("whether a framework runs cannot be told", error)
                 return _UNKNOWN
-            LOGGER.log(logging.INFO, "VIAFOURA_USER=auto: the user is read by preset %s", name)
+            say(logging.INFO, "VIAFOURA_USER=auto: the user is read by preset %s", name)
             self._settled = self._settings.preset(name)
         return self._settled
 
