@@ -66,7 +66,7 @@ def runtime_of(settings: Settings) -> Runtime:
     return Runtime(
         policy=policy,
         rules=RequestRules(settings),
-        proxies=ProxyTrust(settings),
+        proxies=ProxyTrust(settings.trusted_proxies, settings.proxy_secret, notices),
         cookie=cookie,
         sessions=sessions,
         notices=notices,
