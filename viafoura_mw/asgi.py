@@ -19,7 +19,7 @@ from viafoura_mw import loading
 from viafoura_mw.response.exchange import HOLD, Exchange, Need, State
 from viafoura_mw.response.headers import Headers
 from viafoura_mw.response.proxies import PROOF
-from viafoura_mw.response.request import CONDITIONAL, FILE_EXTENSIONS, Request, narrowed, says_https
+from viafoura_mw.response.request import CONDITIONAL, FILE_EXTENSIONS, Request, narrowed, says_https, wants_html
 from viafoura_mw.runtime import INSIDE, Parts, parts_of
 from viafoura_mw.settings import Settings
 from viafoura_mw.user.reader import UserReader
@@ -41,7 +41,16 @@ _BODILESS: Final = (*_ASIDES, "http.response.trailers")
 _CONDITIONAL: Final = frozenset(name.lower().encode() for name in CONDITIONAL)
 _PROOF: Final = PROOF.lower().encode()
 _OF_INTEREST: Final = frozenset(
-    (b"accept", b"accept-encoding", b"authorization", b"cookie", b"sec-fetch-site", b"x-forwarded-proto", _PROOF)
+    (
+        b"accept",
+        b"accept-encoding",
+        b"authorization",
+        b"cookie",
+        b"hx-request",
+        b"sec-fetch-site",
+        b"x-forwarded-proto",
+        _PROOF,
+    )
 )
 
 
@@ -152,7 +161,10 @@ class _Response:
         self._timer: Timer | None = None
         self._as_sent: dict[str, tuple[Any, Any]] | None = None  # what is put back once the head has come
         self._believed = parts.proxies.is_configured and self._is_from_proxy()
-        if "text/html" in self._fields.get(b"accept", "") and self._may_be_signed_in():
+        if (
+            wants_html(self._fields.get(b"accept", ""), self._fields.get(b"hx-request", ""))
+            and self._may_be_signed_in()
+        ):
             self._withhold()
 
     # What the application sees of the request.

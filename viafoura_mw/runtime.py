@@ -10,6 +10,7 @@ from viafoura_mw.response.exchange import HoldBudget, Terms
 from viafoura_mw.response.proxies import ProxyTrust
 from viafoura_mw.response.request import RequestRules
 from viafoura_mw.settings import Settings
+from viafoura_mw.user.frameworks.django import session_cookie
 from viafoura_mw.viafoura.client import Viafoura
 from viafoura_mw.viafoura.sessions import Sessions
 
@@ -41,7 +42,7 @@ class Parts:
 
     def may_be_signed_in_by(self, cookies: str) -> bool:
         """Whether a ``Cookie`` header may be a signed-in user's."""
-        return self.cookie.is_in(cookies) or bool(self.rules.auth_cookies(cookies))
+        return self.cookie.is_in(cookies) or self.rules.may_be_signed_in_by(cookies)
 
 
 def parts_of(settings: Settings) -> Parts:
@@ -51,7 +52,15 @@ def parts_of(settings: Settings) -> Parts:
     sessions = Sessions(viafoura_of(settings), timeout=settings.timeout, session_ttl=settings.session_ttl)
     knows = (sessions.hopeless, sessions.has_ended)
     terms = Terms(cookie, *knows, settings.lookahead, settings.debug_header, _BUDGET, notices)
-    rules, proxies = RequestRules(settings), ProxyTrust(settings)
+    rules = RequestRules(
+        cookie_name=settings.cookie_name,
+        include=settings.include,
+        exclude=settings.exclude,
+        logout_paths=settings.logout_paths,
+        auth_cookies=settings.auth_cookies,
+        session_cookie=session_cookie if settings.user == "django" else str,
+    )
+    proxies = ProxyTrust(settings)
     own_headers = settings.response_headers
     every = bool(own_headers or settings.logout_paths or settings.debug_header)
     return Parts(settings, rules, proxies, cookie, sessions, terms, notices, understood(), own_headers, every)

@@ -18,7 +18,7 @@ from viafoura_mw import loading
 from viafoura_mw.response.exchange import HOLD, Exchange, Need, State
 from viafoura_mw.response.headers import Headers
 from viafoura_mw.response.proxies import PROOF, replaces_headers
-from viafoura_mw.response.request import CONDITIONAL, Request, narrowed, says_https
+from viafoura_mw.response.request import CONDITIONAL, Request, narrowed, says_https, wants_html
 from viafoura_mw.runtime import INSIDE, Parts, parts_of
 from viafoura_mw.settings import Settings
 from viafoura_mw.user.reader import UserReader
@@ -147,7 +147,7 @@ class _Response:
         self._method: str = environ["REQUEST_METHOD"]
         self._is_logout = parts.rules.knows_logout_paths and parts.rules.is_logout(self._method, _path(environ))
         self._cookies: str = environ.get("HTTP_COOKIE", "")
-        self._withheld = self._withhold() if "text/html" in environ.get("HTTP_ACCEPT", "") else None
+        self._withheld = self._withhold() if self._wants_html() else None
 
     # What the application sees of the request.
 
@@ -160,6 +160,9 @@ class _Response:
             self._parts.notices.tell("replaces headers", logging.ERROR, sentence)
             return False
         return self._parts.proxies.believes(peer, secret)
+
+    def _wants_html(self) -> bool:
+        return wants_html(self._environ.get("HTTP_ACCEPT", ""), self._environ.get("HTTP_HX_REQUEST", ""))
 
     def _withhold(self) -> dict[str, str] | None:
         """Take from the environ what would make the application answer with less than a readable page."""
