@@ -27,8 +27,11 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_SESSION_TTL: Final = 43_200  # Viafoura's document: "sessions expire after 12 hours of user inactivity"
 MAX_TIMEOUT: Final = 60.0
+<<<<<<< HEAD
 MIN_SECRET: Final = 16  # characters; what is shorter can be guessed
 ANALYTICS_COOKIES: Final = ("_ga*", "_gid", "_gcl_*", "_fbp", "_hj*", "_pk_*", "__utm*")
+=======
+>>>>>>> headers
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
 _NOT_COOKIE_NAMES: Final = ("path", "domain", "comment", "expires", "max-age", "secure", "httponly", "samesite")
@@ -42,7 +45,7 @@ class Settings:
     """What the middleware does; one field for each variable of the environment, with its default.
 
     ``timeout`` and ``session_ttl`` are seconds, ``lookahead`` is bytes. ``user_id``, ``user_name`` and ``user_email``
-    are empty where the preset says where to read. ``auth_cookies`` is empty for "any but well-known analytics".
+    are empty where the preset says where to read. ``auth_cookies`` is empty for "any but the well-known".
     Raises :class:`~viafoura_mw.errors.SettingsError` when the fields do not go together.
     """
 

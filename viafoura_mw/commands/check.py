@@ -158,7 +158,7 @@ def _doubts(settings: Settings) -> Iterator[str]:
         yield f"VIAFOURA_TIMEOUT={settings.timeout:g}: a page may wait so many seconds; the default is 2"
     if settings.cookie_secure == "0":
         yield "VIAFOURA_COOKIE_SECURE=0: the cookie also travels over http; unset it for a site that has https"
-    rules = RequestRules(settings)
+    rules = RequestRules(cookie_name=settings.cookie_name, include=settings.include, exclude=settings.exclude)
     for glob in settings.logout_paths:
         if not rules.includes(glob):
             yield f"VIAFOURA_LOGOUT_PATHS has {glob}, which VIAFOURA_INCLUDE and _EXCLUDE leave out: it ends no session"

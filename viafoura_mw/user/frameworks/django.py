@@ -58,6 +58,12 @@ def is_running(*, asgi: bool) -> bool:
     return bool(apps.ready and apps.is_installed("django.contrib.auth"))
 
 
+def session_cookie() -> str:
+    """The name of the site's session cookie; empty while Django is not set up."""
+    settings = getattr(sys.modules.get("django.conf"), "settings", None)
+    return str(settings.SESSION_COOKIE_NAME) if settings is not None and settings.configured else ""
+
+
 def read_in_environ(environ: Mapping[str, Any], read: Read[T]) -> T:
     """Read ``request.user``, which costs nothing where the view has loaded it."""
     return _read(left(environ, _NAME), read)
