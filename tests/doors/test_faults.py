@@ -309,6 +309,9 @@ def test_where_no_thread_runs_pages_are_served_all_the_same(
     timeout = 1.0 if effect is SILENT else LONG
     stand = stands(through_wsgi, timeout, lambda api, clock: CallerLanes(timeout, clock=clock))
     stand.strike(kind, fault)
+    if effect is REFUSES:
+        _refuses_one_user_and_no_other(stand)
+        return
     if effect is SILENT:
         effect = replace(effect, pages=1)
         for _ in range(FAILURES - 1):

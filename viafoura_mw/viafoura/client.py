@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlencode
 
@@ -83,10 +84,10 @@ class Transport(Protocol):
         ...
 
 
-def _transport() -> Transport:
+def _transport(patience: float) -> Transport:
     from viafoura_mw.viafoura.transport import Transport  # late: it imports requests, and so ssl
 
-    return Transport()
+    return Transport(patience)
 
 
 @dataclass(slots=True, eq=False)
@@ -115,7 +116,7 @@ class Viafoura:
         token_url: str,
         timeout: float,
         clock: Callable[[], float] = time.time,
-        transport: Callable[[], Transport] = _transport,
+        transport: Callable[[], Transport] | None = None,
     ) -> None:
         credentials = base64.b64encode(f"{site_id}:{api_key}".encode()).decode()
         self._basic = f"Basic {credentials}"
@@ -123,7 +124,7 @@ class Viafoura:
         self._token_url = token_url
         self.limit: Final = max(CALL_LIMIT, 5 * timeout)
         self._clock = clock
-        self._transport = transport
+        self._transport = transport or partial(_transport, timeout / 2)
         self._token: AccessToken | None = None
         self._processes: dict[int, _Calls] = {}
 
