@@ -33,6 +33,12 @@ def test_an_unavailable_viafoura_has_the_pause_it_asked_for(pause: float | None)
     assert (str(error), error.retry_after) == ("Viafoura is unavailable: status 503", pause)
 
 
+def test_an_unavailable_viafoura_has_the_status_it_answered_with() -> None:
+    """Where it answered at all."""
+    assert ViafouraUnavailable("status 500", status=500).status == 500
+    assert ViafouraUnavailable("no answer in time").status is None
+
+
 def test_wrong_settings_are_a_list() -> None:
     """A line for each, for whoever reads a server's first words."""
     error = SettingsError(["A is not set", "B must be 1 or 0"])

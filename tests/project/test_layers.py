@@ -24,10 +24,12 @@ LAYERS = """
     user.presets
     settings
     page.html page.codings page.charsets
-    viafoura.transport
-    viafoura.client
     viafoura.pool viafoura.breaker
     viafoura.workers
+    viafoura.connecting viafoura.reading
+    viafoura.socks
+    viafoura.transport
+    viafoura.client
     viafoura.sessions
     page.rewriter
     response.cookie

@@ -2,6 +2,7 @@
 
 import base64
 import email.utils
+import gzip
 import json
 import logging
 import math
@@ -19,7 +20,7 @@ from tests.support.fakes import Clock
 from viafoura_mw.errors import CredentialsRefused, LoginRefused, LogoutRefused, ViafouraError, ViafouraUnavailable
 from viafoura_mw.testing import Fault, SimulatedViafoura
 from viafoura_mw.user.user import User
-from viafoura_mw.viafoura.client import CALL_LIMIT, AccessToken, Session, Viafoura
+from viafoura_mw.viafoura.client import CALL_LIMIT, RENEWALS, RENEWALS_PERIOD, AccessToken, Session, Viafoura
 from viafoura_mw.viafoura.transport import Answer
 
 ZOE = User("zoe-1", "Zoë Ångström & Co = 1+1", "zoe@example.com")
@@ -197,22 +198,114 @@ def test_fetches_a_new_token_when_the_old_one_is_not_accepted(
     assert [(c.kind, c.status) for c in viafoura.calls[2:]] == [(call, 401), ("token", 200), (call, 200)]
 
 
-def test_a_fresh_token_that_is_not_accepted_means_refused_credentials(
-    api: Viafoura, viafoura: SimulatedViafoura
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_login_that_a_fresh_token_does_not_open_is_that_users_refusal(
+    api: Viafoura, viafoura: SimulatedViafoura, status: int
 ) -> None:
-    """It is fetched once more, not for ever."""
-    viafoura.fail("login", Fault.status(401))
+    """A token that was just fetched is not fetched again; it says nothing about the site's credentials."""
+    viafoura.fail("login", Fault.status(status))
 
-    with pytest.raises(CredentialsRefused):
+    with pytest.raises(LoginRefused) as raised:
         api.login(ZOE)
 
-    assert [c.kind for c in viafoura.calls] == ["token", "login", "token", "login"]
+    assert raised.value.status == status
+    assert [c.kind for c in viafoura.calls] == ["token", "login"]
+
+
+@pytest.mark.parametrize(
+    ("call", "refusal"), [("login", LoginRefused), ("logout", LogoutRefused)], ids=["login", "logout"]
+)
+def test_a_new_token_is_fetched_once_for_a_call(
+    api: Viafoura, viafoura: SimulatedViafoura, call: Any, refusal: type[ViafouraError]
+) -> None:
+    """A call that the new token does not open either is refused, and the next call begins with the new token."""
+    session = api.login(ZOE)
+    viafoura.fail(call, Fault.status(401), times=2)
+
+    with pytest.raises(refusal):
+        api.login(BOB) if call == "login" else api.logout(session.id)
+    api.login(BOB)
+
+    assert [c.kind for c in viafoura.calls[2:]] == [call, "token", call, "login"]
+
+
+def test_a_403_fetches_no_token(api: Viafoura, viafoura: SimulatedViafoura) -> None:
+    """RFC 9110 §15.5.4: the credentials were understood, and another token would not help."""
+    api.login(ZOE)
+    viafoura.fail("login", Fault.status(403))
+
+    with pytest.raises(LoginRefused):
+        api.login(BOB)
+
+    assert viafoura.count("token") == 1
+
+
+def test_users_who_are_always_refused_do_not_renew_the_token_each_time(
+    api: Viafoura, viafoura: SimulatedViafoura, clock: Clock
+) -> None:
+    """So many a minute in a process; then a 401 is a refusal at once, and after the minute it renews again."""
+    api.login(ZOE)
+    viafoura.fail("login", Fault.status(401))
+    for number in range(5 * RENEWALS):
+        with pytest.raises(LoginRefused):
+            api.login(User(f"user-{number}", "A user"))
+    assert viafoura.count("token") == 1 + RENEWALS
+
+    viafoura.heal()
+    viafoura.expire_tokens()
+    clock.pass_(RENEWALS_PERIOD)
+    api.login(BOB)
+
+    assert viafoura.count("token") == 2 + RENEWALS
+
+
+def test_a_token_service_that_hands_out_dead_tokens_is_asked_no_more_than_that(clock: Clock) -> None:
+    """Each page's login is refused, and no page fetches a token of its own."""
+    tokens = 0
+
+    class DeadTokens:
+        def post(self, url: str, form: bytes, authorization: str, deadline: float) -> Answer:
+            nonlocal tokens
+            if "token" not in url:
+                return answer(401)
+            tokens += 1
+            return answer(access_token=f"dead{tokens}", token_type="bearer", expires_in=3600)
+
+    urls = {"api_url": "https://api.test", "token_url": "https://token.test/token"}
+    api = Viafoura(site_id="", api_key="", **urls, timeout=2.0, clock=clock, transport=DeadTokens)
+    for number in range(100):
+        with pytest.raises(LoginRefused):
+            api.login(User(f"user-{number}", "A user"))
+
+    assert tokens == 1 + RENEWALS
+
+
+def test_a_token_that_fails_to_be_renewed_serves_the_others(api: Viafoura, viafoura: SimulatedViafoura) -> None:
+    """One user's 401 does not throw away the token by which all others are logged in."""
+    api.login(ZOE)
+    viafoura.fail("token", Fault.status(503))
+    viafoura.fail("login", Fault.status(401), times=1)
+    with pytest.raises(ViafouraUnavailable):
+        api.login(BOB)
+
+    assert api.login(ZOE).id in viafoura.sessions
+
+
+def test_only_the_token_endpoint_refuses_the_credentials(api: Viafoura, viafoura: SimulatedViafoura) -> None:
+    """When a token has ended and the key is refused now, the operator is told, whichever call found out."""
+    session = api.login(ZOE)
+    viafoura.expire_tokens()
+    viafoura.fail("token", Fault.status(401))
+
+    with pytest.raises(CredentialsRefused):
+        api.logout(session.id)
 
 
 def test_takes_the_token_that_another_call_has_fetched_meanwhile(clock: Clock) -> None:
     """Two calls with the same refused token fetch one new one."""
     new = answer(access_token="new", token_type="bearer", expires_in=3600)
     two, wire = wired(TOKEN, lambda: two.logout("x"), answer(401), new, answer(), answer(401), LOGGED_IN)
+    two.access_token()
 
     two.login(ZOE)
 
@@ -316,6 +409,7 @@ BAD_TOKENS: list[dict[str, Any]] = [
     {"expires_in": None},
     {"expires_in": math.inf},
     {"expires_in": math.nan},
+    {"expires_in": [3600]},
 ]
 
 
@@ -333,7 +427,8 @@ def test_a_token_is_believed_in_its_form_only(wrong: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        *({"user_id": value} for value in (None, True, 0, -1, 1.5, "", "7a", "٣", "7" * 21, 10**20, [7], {"id": 7})),
+        *({"user_id": value} for value in (None, True, 0, -1, 1.5, 7.0, 7e18, 10**20, [7], {"id": 7})),
+        *({"user_id": value} for value in ("7.0", "0", "07", "", "7a", "٣", "7" * 21)),
         *({"session": value} for value in (None, "", "a b", "a\n", 'a"', "a'", "a`", "a<", "a>", "a&", "a;", "a,")),
         *({"session": value} for value in ("é", "\x00", "a" * 257, 12, ["a"])),
     ],
@@ -373,6 +468,11 @@ def test_a_login_is_believed_as_it_is(user_id: object, session: str) -> None:
         b"<html>",
         b"[" * 60_000,
         b'{"user_id":' + b"7" * 5000 + b"}",
+        b'{"user_id":7,"session":"a","session":"b"}',
+        b'{"user_id":7,"session":"a","x":NaN}',
+        b'{"user_id":7,"session":"a","x":-Infinity}',
+        b'{"user_id":7,"session":"a","x":' + b'{"x":' * 10_000 + b"1" + b"}" * 10_001,
+        gzip.compress(b'{"user_id":7,"session":"a"}'),
     ],
     ids=lambda body: repr(body[:12]),
 )
@@ -419,33 +519,94 @@ def test_other_statuses_mean_no_answer(status: int) -> None:
     assert len(wire.sent) == 2
 
 
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("7", 7.0),
-        (" 0 ", 0.0),
-        ("9" * 400, 3600.0),
-        (email.utils.formatdate(1_000_030, usegmt=True), 30.0),
-        (email.utils.formatdate(1_000_030), 30.0),
-        (email.utils.formatdate(999_000, usegmt=True), 0.0),
-        (email.utils.formatdate(9_000_000, usegmt=True), 3600.0),
-        ("Fri, 31 Dec 99999 23:59:59 GMT", None),
-        ("soon", None),
-        ("-1", None),
-        ("1.5", None),
-        ("٣", None),
-        ("", None),
-    ],
-)
+def date(moment: float) -> str:
+    return email.utils.formatdate(moment, usegmt=True)
+
+
+NOW = Clock().now
+RETRY_AFTER: list[tuple[dict[str, str], float | None]] = [
+    ({"Retry-After": "7"}, 7.0),
+    ({"Retry-After": " 0 "}, 0.0),
+    ({"Retry-After": "301"}, 300.0),
+    ({"Retry-After": "9" * 5000}, 300.0),
+    ({"Retry-After": date(NOW + 30)}, 30.0),
+    ({"Retry-After": email.utils.formatdate(NOW + 30)}, 30.0),
+    ({"Retry-After": date(NOW - 1000)}, 0.0),
+    ({"Retry-After": date(NOW + 8_000_000)}, 300.0),
+    # The answer's own clock is an hour ahead, an hour behind, a year behind, or says nothing.
+    ({"Retry-After": date(NOW + 3605), "Date": date(NOW + 3600)}, 5.0),
+    ({"Retry-After": date(NOW - 3595), "Date": date(NOW - 3600)}, 5.0),
+    ({"Retry-After": date(NOW + 30), "Date": date(NOW - 31_536_000)}, 300.0),
+    ({"Retry-After": date(NOW + 30), "Date": "yesterday"}, 30.0),
+    ({"Retry-After": date(NOW + 30), "Date": ""}, 30.0),
+    ({"Retry-After": date(NOW + 30), "Date": "Fri, 31 Dec 99999 23:59:59 GMT"}, 30.0),
+    ({"Retry-After": "7", "Date": date(NOW + 3600)}, 7.0),
+    ({"Retry-After": "Fri, 31 Dec 99999 23:59:59 GMT"}, None),
+    ({"Retry-After": "soon"}, None),
+    ({"Retry-After": "-1"}, None),
+    ({"Retry-After": "1.5"}, None),
+    ({"Retry-After": "5, 7"}, None),
+    ({"Retry-After": "٣"}, None),
+    ({"Retry-After": "\x00"}, None),
+    ({"Retry-After": ""}, None),
+    ({}, None),
+]
+
+
+@pytest.mark.parametrize(("headers", "seconds"), RETRY_AFTER)
 @pytest.mark.parametrize("status", [429, 503])
-def test_reads_retry_after(status: int, value: str, seconds: float | None) -> None:
-    """Seconds and HTTP dates, an hour at most; nonsense is none."""
-    api, _ = wired(TOKEN, answer(status, {"Retry-After": value}))
+def test_reads_retry_after(status: int, headers: dict[str, str], seconds: float | None) -> None:
+    """Seconds, or a date by the clock that the answer shows; five minutes at most; nonsense is none."""
+    api, _ = wired(TOKEN, answer(status, headers))
 
     with pytest.raises(ViafouraUnavailable) as raised:
         api.login(ZOE)
 
     assert raised.value.retry_after == seconds
+
+
+@pytest.mark.parametrize("status", [301, 408, 425, 500, 502, 504])
+def test_obeys_retry_after_on_two_statuses_only(status: int) -> None:
+    """RFC 9110 §10.2.3 and RFC 6585 §4; elsewhere it is not about how busy Viafoura is."""
+    api, _ = wired(TOKEN, answer(status, {"Retry-After": "30"}))
+
+    with pytest.raises(ViafouraUnavailable) as raised:
+        api.login(ZOE)
+
+    assert raised.value.retry_after is None
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_tells_the_status_of_a_failed_login(api: Viafoura, viafoura: SimulatedViafoura, status: int) -> None:
+    """Viafoura answered this user so: whoever counts a user's failures tells a 5xx from a broken line."""
+    viafoura.fail("login", Fault.status(status))
+
+    with pytest.raises(ViafouraUnavailable) as raised:
+        api.login(ZOE)
+
+    assert raised.value.status == status
+
+
+@pytest.mark.parametrize("fault", [Fault.status(500), Fault.status(404), Fault.html()], ids=["500", "404", "HTML"])
+def test_a_failing_token_service_is_no_users_status(api: Viafoura, viafoura: SimulatedViafoura, fault: Fault) -> None:
+    """The user's own call was not made."""
+    viafoura.fail("token", fault)
+
+    with pytest.raises(ViafouraUnavailable) as raised:
+        api.login(ZOE)
+
+    assert raised.value.status is None
+
+
+@pytest.mark.parametrize("fault", [Fault.close(), Fault.html()], ids=["closed", "HTML"])
+def test_no_answer_has_no_status(api: Viafoura, viafoura: SimulatedViafoura, fault: Fault) -> None:
+    """A line that is cut and an answer that is none are no 5xx."""
+    viafoura.fail("login", fault)
+
+    with pytest.raises(ViafouraUnavailable) as raised:
+        api.login(ZOE)
+
+    assert raised.value.status is None
 
 
 # Every failure, over the network.

@@ -14,10 +14,12 @@ import os
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlencode
 
@@ -34,12 +36,17 @@ LOGOUT_PATH: Final = "/rest/v1/accounts/logout"
 #: a login that is slower than its page goes on for the next one, and a thread must come back from a hanging service.
 CALL_LIMIT: Final = 10.0
 
-MAX_RETRY_AFTER: Final = 3600.0  # seconds: a typing error in a date must not switch the site's sessions off for a year
+MAX_RETRY_AFTER: Final = 300.0  # seconds: a typing error in a date must not switch the site's sessions off for a year
 MAX_TOKEN_LIFE: Final = 86_400.0  # seconds
 ASSUMED_TOKEN_LIFE: Final = 300.0  # seconds, where expires_in is left out (RFC 6749 §5.1: it is RECOMMENDED)
 
+#: Tokens fetched in a period, in seconds, because a call was answered with 401. A user whom Viafoura always answers so
+#: would else cost a token call a page, as would a token endpoint that hands out tokens which are dead already.
+RENEWALS: Final = 6
+RENEWALS_PERIOD: Final = 60.0
+
 _TOKEN: Final = re.compile(r"[!-~]{1,4096}")
-_USER_ID: Final = re.compile(r"[0-9]{1,20}")
+_USER_ID: Final = re.compile(r"[1-9][0-9]{0,19}")
 _SESSION: Final = re.compile(r"[!-~]{1,256}")
 _NOT_IN_SESSION: Final = frozenset("\"'`<>&;,")  # what would be markup in a page, or structure in a cookie
 
@@ -77,10 +84,10 @@ class Transport(Protocol):
         ...
 
 
-def _transport() -> Transport:
+def _transport(patience: float) -> Transport:
     from viafoura_mw.viafoura.transport import Transport  # late: it imports requests, and so ssl
 
-    return Transport()
+    return Transport(patience)
 
 
 @dataclass(slots=True, eq=False)
@@ -89,6 +96,7 @@ class _Calls:
 
     transport: Transport | None = None
     fetching: "Future[AccessToken] | None" = None
+    renewals: deque[float] = field(default_factory=lambda: deque(maxlen=RENEWALS))  # when the last ones were
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -108,7 +116,7 @@ class Viafoura:
         token_url: str,
         timeout: float,
         clock: Callable[[], float] = time.time,
-        transport: Callable[[], Transport] = _transport,
+        transport: Callable[[], Transport] | None = None,
     ) -> None:
         credentials = base64.b64encode(f"{site_id}:{api_key}".encode()).decode()
         self._basic = f"Basic {credentials}"
@@ -116,7 +124,7 @@ class Viafoura:
         self._token_url = token_url
         self.limit: Final = max(CALL_LIMIT, 5 * timeout)
         self._clock = clock
-        self._transport = transport
+        self._transport = transport or partial(_transport, timeout / 2)
         self._token: AccessToken | None = None
         self._processes: dict[int, _Calls] = {}
 
@@ -151,19 +159,34 @@ class Viafoura:
     def _authorized(
         self, path: str, form: Mapping[str, str], deadline: float, refused: Callable[[int], ViafouraError]
     ) -> "Answer":
-        """Post with an access token, and once more with a new one if Viafoura does not accept it."""
+        """Post with an access token, and once more with a new one if Viafoura does not accept the one at hand.
+
+        A 401 for a token that this call has just fetched is about the user: the token endpoint alone judges the site's
+        credentials, and a second new token would be no better than the first.
+        """
         body = _encoded(form)
         if body is None:
             raise refused(400)
-        token = self._access_token(deadline)
+        at_hand = self._token_at_hand()
+        token = at_hand or self._access_token(deadline)
         answer = self._post(self._api_url + path, body, f"Bearer {token.value}", deadline)
-        if answer.status == 401:
+        if answer.status == 401 and token is at_hand and self._may_renew(token):
             token = self._access_token(deadline, refused=token)
             answer = self._post(self._api_url + path, body, f"Bearer {token.value}", deadline)
-            if answer.status == 401:
-                raise CredentialsRefused(401)
         self._expect_success(answer, refused)
         return answer
+
+    def _may_renew(self, refused: AccessToken) -> bool:
+        """Whether another token can be had in the place of the ``refused`` one: it is there, or may be fetched."""
+        calls = self._calls()
+        with calls.lock:
+            if self._token_at_hand(refused) or calls.fetching:
+                return True
+            now = self._clock()
+            if len(calls.renewals) == RENEWALS and 0 <= now - calls.renewals[0] < RENEWALS_PERIOD:
+                return False
+            calls.renewals.append(now)
+            return True
 
     def _access_token(self, deadline: float, refused: AccessToken | None = None) -> AccessToken:
         """Give the token at hand unless it is the ``refused`` one; else fetch one, or wait for whoever does."""
@@ -179,7 +202,7 @@ class Viafoura:
             return fetching.result(max(0.0, deadline - time.monotonic()))
         raise ViafouraUnavailable("no answer in time")
 
-    def _token_at_hand(self, refused: AccessToken | None) -> AccessToken | None:
+    def _token_at_hand(self, refused: AccessToken | None = None) -> AccessToken | None:
         token = self._token
         return token if token is not None and token is not refused and self._clock() < token.until else None
 
@@ -207,7 +230,7 @@ class Viafoura:
         answer = self._post(self._token_url, form, self._basic, deadline)
         if answer.status in (400, 401, 403):
             raise CredentialsRefused(answer.status)
-        self._expect_success(answer, _wrong_endpoint)
+        self._expect_token(answer)
         members = _members(answer)
         life = _token_life(members.get("expires_in", ASSUMED_TOKEN_LIFE))
         # A tenth, or a minute, early: a token must outlive the call that carries it, and clocks differ.
@@ -233,6 +256,14 @@ class Viafoura:
             self._processes = {pid: (calls := self._processes.setdefault(pid, _Calls()))}
         return calls
 
+    def _expect_token(self, answer: "Answer") -> None:
+        """Expect success, and leave the status out of the failure: it is not what the user's own call was answered."""
+        try:
+            return self._expect_success(answer, _wrong_endpoint)
+        except ViafouraUnavailable as error:
+            reason, pause = error.reason, error.retry_after
+        raise ViafouraUnavailable(reason, retry_after=pause)
+
     def _expect_success(self, answer: "Answer", refused: Callable[[int], ViafouraError]) -> None:
         """RFC 9110 §15: 2xx is success, 4xx is about the request; a redirect is not followed and is no answer."""
         status = answer.status
@@ -240,20 +271,28 @@ class Viafoura:
             return
         if 400 <= status < 500 and status not in _RETRIABLE:
             raise refused(status)
-        pause = self._retry_after(answer.headers.get("Retry-After", "")) if status in (429, 503) else None
-        raise ViafouraUnavailable(f"status {status}", retry_after=pause)
+        pause = self._retry_after(answer.headers) if status in (429, 503) else None
+        raise ViafouraUnavailable(f"status {status}", retry_after=pause, status=status)
 
-    def _retry_after(self, value: str) -> float | None:
-        """RFC 9110 §10.2.3: seconds, or an HTTP date."""
-        value = value.strip()
+    def _retry_after(self, headers: Mapping[str, str]) -> float | None:
+        """RFC 9110 §10.2.3: seconds, or an HTTP date, which is by the clock of whoever wrote it (``Date``, §6.6.1)."""
+        value = headers.get("Retry-After", "").strip()
         if value.isascii() and value.isdigit():
             return min(float(value), MAX_RETRY_AFTER)
-        try:
-            moment = email.utils.parsedate_to_datetime(value)
-            seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - self._clock()
-        except (ValueError, TypeError, OverflowError):
+        moment = _http_date(value)
+        if moment is None:
             return None
-        return min(max(seconds, 0.0), MAX_RETRY_AFTER)
+        answered = _http_date(headers.get("Date", ""))
+        return min(max(moment - (self._clock() if answered is None else answered), 0.0), MAX_RETRY_AFTER)
+
+
+def _http_date(value: str) -> float | None:
+    """The unix time of an HTTP date, or ``None`` for what is none."""
+    try:
+        moment = email.utils.parsedate_to_datetime(value)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def _wrong_endpoint(status: int) -> ViafouraError:
@@ -271,12 +310,25 @@ def _encoded(form: Mapping[str, str]) -> bytes | None:
 
 def _members(answer: "Answer") -> Mapping[str, Any]:
     try:
-        value = json.loads(answer.body)
+        value = json.loads(answer.body, object_pairs_hook=_once_each, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         value = None
     if isinstance(value, dict):
         return value
     raise ViafouraUnavailable("an answer that is no JSON object")
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """RFC 8259 §4: what a name that stands twice means is anybody's guess, and whose session it is must be none."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError
+    return members
+
+
+def _refuse_constant(name: str) -> None:
+    """RFC 8259 §6: NaN and Infinity are no JSON."""
+    raise ValueError(name)
 
 
 def _bearer_token(members: Mapping[str, Any]) -> str:

@@ -2,36 +2,52 @@
 
 Importing ``requests`` imports ``ssl``, which gevent must be able to patch first; hence only a first call imports this.
 
-- The answer as a whole, head and body, has one deadline, however slowly its bytes drip in, and one size.
-- No redirect is followed, no cookie kept, no ``.netrc`` read; proxies and CA bundles of the environment work.
+- Connecting has one deadline, however many addresses are dead; the answer as a whole, head and body, has one
+  deadline, however slowly its bytes drip in, and one size.
+- A kept connection is used again only if it has not been idle for long: a router forgets an idle connection without
+  telling either end, and a call on it would get no answer.
+- No redirect is followed, no cookie kept, no ``.netrc`` read. Proxies and CA bundles of the environment work, but what
+  is on this machine is never reached through a proxy, which would see the API key on its way to an ``http://`` address.
 - What is raised says what happened in words of this module, and carries neither a URL, a secret nor a detail.
 """
 
 import contextlib
 import http.client
-import io
+import ipaddress
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ProtocolError
 from urllib3.exceptions import TimeoutError as Urllib3TimeoutError
 from urllib3.util import Timeout
 
 from viafoura_mw.errors import ViafouraUnavailable
+from viafoura_mw.viafoura.connecting import Connected, Network
+from viafoura_mw.viafoura.reading import AnswerFile, BoundedReads
+from viafoura_mw.viafoura.socks import Login, connect_by_4, connect_by_5
+from viafoura_mw.viafoura.workers import threads_run
 
 MAX_ANSWER: Final = 65_536  # bytes; Viafoura's answers are of a hundred or so
 KEPT_CONNECTIONS: Final = 16  # idle ones per host: more than there are threads that call
+IDLE: Final = 30.0  # seconds after which a kept connection is not used again
+SOCKS_PORT: Final = 1080
+SOCKS_4: Final = 1  # as PySocks counts the versions
+PATIENCE: Final = 1.0  # seconds that dead addresses may cost, where a page waits two
 
 _WITHOUT_BODY: Final = (101, 204, 304)  # no answers of Viafoura's; a peer that gives them may send a body all the same
+
+_NO_PROXY: Final = {"no_proxy": "*"}  # as requests takes it: the environment's proxies are for no host
 
 _HEADERS: Final = {
     "Accept": "application/json",
@@ -55,13 +71,24 @@ class StaleConnection(Exception):
 
 
 class Transport:
-    """Connections to one service, kept alive between calls; safe with threads, and good for one process."""
+    """Connections to one service, kept alive between calls; safe with threads, and good for one process.
 
-    def __init__(self) -> None:
+    ``patience``: seconds that dead addresses and a resolver that hangs may cost a page, half of what it waits.
+    ``clock``: seconds that only grow, by which connections are idle. ``network``: what connects.
+    """
+
+    def __init__(
+        self,
+        patience: float = PATIENCE,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        network: Network | None = None,
+    ) -> None:
+        wires = _Wires(network or Network(patience, threads=threads_run()), clock)
         self._session = _Session()
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(pool_maxsize=KEPT_CONNECTIONS))
+            self._session.mount(scheme, _Adapter(wires))
 
     def post(self, url: str, form: bytes, authorization: str, deadline: float) -> Answer:
         """Post ``form`` and read the answer; ``deadline`` is on the clock of :func:`time.monotonic`.
@@ -85,8 +112,7 @@ class Transport:
         left = deadline - time.monotonic()
         if left <= 0:
             raise ViafouraUnavailable("no answer in time")
-        # Half for connecting, since a host has often two addresses (IPv6, IPv4) that get so long each; "total" makes
-        # the time for the answer what the connecting has left.
+        # Half for connecting, so that there is time for an answer; "total" gives it what the connecting has left.
         limit = Timeout(total=left, connect=left / 2)
         authorized = _Authorization(authorization)
         with self._session.post(
@@ -94,6 +120,7 @@ class Transport:
             data=form,
             headers=_HEADERS,
             auth=authorized,
+            proxies=_NO_PROXY if _is_loopback(url) else None,
             timeout=limit,  # type: ignore[arg-type]  # requests takes one of urllib3's, its stubs do not know
             stream=True,
             allow_redirects=False,
@@ -103,6 +130,19 @@ class Transport:
     def close(self) -> None:
         """Close the connections that are kept."""
         self._session.close()
+
+
+def _is_loopback(url: str) -> bool:
+    """Whether a URL's host is this machine, in any of the forms that resolvers take."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761 §6.3
+        return True
+    with contextlib.suppress(OSError):
+        host = socket.inet_ntoa(socket.inet_aton(host))  # 127.1, 0x7f000001, 2130706433
+    with contextlib.suppress(ValueError):
+        address = ipaddress.ip_address(host)
+        return address.is_loopback or bool(address.version == 6 and (v4 := address.ipv4_mapped) and v4.is_loopback)
+    return False
 
 
 def _body(response: requests.Response) -> bytes:
@@ -144,31 +184,15 @@ class _Session(requests.Session):
         return None
 
 
-# From here on: urllib3's connections, bounded. requests' timeouts bound each read from the socket, so that a server
-# which drips bytes, be it within the head, could hold a thread for ever.
+# From here on: urllib3's connections, bounded. requests' timeouts bound each address and each read from the socket.
 
 
-class BoundedReads(io.RawIOBase):
-    """What comes from ``sock``, until the time that is left on it now is over."""
+@dataclass(frozen=True, slots=True)
+class _Wires:
+    """What all connections of a transport share."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._raw = sock.makefile("rb", buffering=0)
-        self._deadline = time.monotonic() + (sock.gettimeout() or 0.0)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self._sock.settimeout(left)
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
+    network: Network
+    clock: Callable[[], float]
 
 
 class _BoundedFile:
@@ -177,8 +201,8 @@ class _BoundedFile:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
 
-    def makefile(self, mode: str) -> io.BufferedReader:  # noqa: ARG002 - a socket's own signature; it is always "rb"
-        return io.BufferedReader(BoundedReads(self._sock))
+    def makefile(self, mode: str) -> AnswerFile:  # noqa: ARG002 - a socket's own signature; it is always "rb"
+        return AnswerFile(BoundedReads(self._sock))
 
 
 class _BoundedResponse(http.client.HTTPResponse):
@@ -207,60 +231,173 @@ class _BoundedResponse(http.client.HTTPResponse):
 
 
 class _Connection(HTTPConnection):
-    """A connection that tells its being stale from a failure, and bounds what it reads."""
+    """A connection that is made and read within bounds, and tells its being stale from a failure.
+
+    ``wires`` are given by the pool that makes the connection.
+    """
 
     response_class = _BoundedResponse
-    _used = False
+    wires: _Wires
+    _connected: Connected | None = None  # by which it was made, until an answer has come
+    _used: float | None = None  # when the last answer came
 
-    def connect(self) -> None:
-        self._used = False
-        super().connect()
+    def _new_conn(self) -> socket.socket:
+        return self._connected_to((self._dns_host, self.port))
+
+    def _connected_to(self, host: tuple[str, int]) -> socket.socket:
+        """Connect within this connection's time, which is what is left of it on the socket that this gives."""
+        self._used = None
+        deadline = time.monotonic() + float(self.timeout or 0.0)
+        try:
+            self._connected = self.wires.network.connect(
+                (host[0].strip("[]"), host[1]), deadline, self.socket_options or ()
+            )
+            return self._connected.sock
+        except TimeoutError:
+            reason = "no connection in time"
+        except (OSError, UnicodeError):
+            reason = "no connection"
+        raise ViafouraUnavailable(reason)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the connection has been idle for so long that somebody on its way may have forgotten it."""
+        return self._used is not None and self.wires.clock() - self._used >= IDLE
 
     def request(self, *args: Any, **options: Any) -> None:
-        with _telling_stale(self._used):
+        with self._telling_stale():
             super().request(*args, **options)
 
     def getresponse(self) -> Any:
-        with _telling_stale(self._used):
+        with self._telling_stale():
             response = super().getresponse()
-        self._used = True
+        self._used = self.wires.clock()
+        if self._connected:
+            self.wires.network.answered(self._connected)
+            self._connected = None
         return response
+
+    def close(self) -> None:
+        if self._connected:
+            self.wires.network.failed(self._connected)
+            self._connected = None
+        super().close()
+
+    @contextlib.contextmanager
+    def _telling_stale(self) -> Iterator[None]:
+        used = self._used is not None and self.sock is not None
+        try:
+            yield
+        except (ConnectionError, ssl.SSLError):
+            if used:
+                raise StaleConnection from None
+            raise
 
 
 class _TLSConnection(_Connection, HTTPSConnection):
     """The same over TLS."""
 
 
-@contextlib.contextmanager
-def _telling_stale(used: bool) -> Iterator[None]:
-    try:
-        yield
-    except (ConnectionError, ssl.SSLError):
-        if used:
-            raise StaleConnection from None
-        raise
+class _SocksConnection(_Connection):
+    """The same through a SOCKS proxy. ``_socks_options`` are what urllib3's manager makes of the proxy's URL."""
+
+    def __init__(self, *args: Any, _socks_options: dict[str, Any], **options: Any) -> None:
+        self._proxy = _socks_options
+        super().__init__(*args, **options)
+
+    def _new_conn(self) -> socket.socket:
+        proxy = self._proxy
+        sock = self._connected_to((proxy["proxy_host"], proxy["proxy_port"] or SOCKS_PORT))
+        try:
+            self._ask_for_the_host(sock, proxy)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def _ask_for_the_host(self, sock: socket.socket, proxy: dict[str, Any]) -> None:
+        is_4 = proxy["socks_version"] == SOCKS_4
+        host = self._dns_host.strip("[]")
+        login = Login(*((proxy[part] or "").encode() for part in ("username", "password")))
+        deadline = time.monotonic() + (sock.gettimeout() or 0.0)
+        reason = "no connection through the proxy"
+        try:
+            if not proxy["rdns"]:  # the URL says socks5: or socks4:, not socks5h: or socks4a:
+                host = self._address(host, deadline, only_4=is_4)
+            connect = connect_by_4 if is_4 else connect_by_5
+            connect(sock, BoundedReads(sock), host, self.port, login)
+            return
+        except TimeoutError:
+            reason = "no connection through the proxy in time"
+        except (OSError, UnicodeError):
+            pass
+        raise ViafouraUnavailable(reason)
+
+    def _address(self, host: str, deadline: float, *, only_4: bool) -> str:
+        for family, *_, where in self.wires.network.addresses((host, self.port), deadline):
+            if family == socket.AF_INET or not only_4:
+                return str(where[0])
+        raise OSError("no address of this proxy's kind")
 
 
-class _Pool(HTTPConnectionPool):
+class _SocksTLSConnection(_SocksConnection, _TLSConnection):
+    """The same over TLS."""
+
+
+class _PoolOfOurs(HTTPConnectionPool):
+    """A pool of such connections, which uses none again that has been idle for long."""
+
+    def __init__(self, wires: _Wires, *args: Any, **options: Any) -> None:
+        self._wires = wires
+        super().__init__(*args, **options)
+
+    def _new_conn(self) -> Any:
+        connection: Any = super()._new_conn()
+        connection.wires = self._wires
+        return connection
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        connection: Any = super()._get_conn(timeout)
+        if connection.is_idle:
+            connection.close()
+        return connection
+
+
+class _Pool(_PoolOfOurs):
     ConnectionCls = _Connection
 
 
-class _TLSPool(HTTPSConnectionPool):
+class _TLSPool(_PoolOfOurs, HTTPSConnectionPool):
     ConnectionCls = _TLSConnection
+
+
+class _SocksPool(_PoolOfOurs):
+    ConnectionCls = _SocksConnection
+
+
+class _SocksTLSPool(_PoolOfOurs, HTTPSConnectionPool):
+    ConnectionCls = _SocksTLSConnection
 
 
 class _Adapter(HTTPAdapter):
     """requests' adapter over the connections above, direct or through a proxy."""
 
+    def __init__(self, wires: _Wires) -> None:
+        self._wires = wires
+        super().__init__(pool_maxsize=KEPT_CONNECTIONS)
+
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
-        _bounded(self.poolmanager)
+        self._use(self.poolmanager, _Pool, _TLSPool)
 
-    def proxy_manager_for(self, proxy: str, **options: Any) -> ProxyManager:
-        manager: ProxyManager = super().proxy_manager_for(proxy, **options)
-        _bounded(manager)
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **options)
+        if proxy.lower().startswith("socks"):
+            self._use(manager, _SocksPool, _SocksTLSPool)
+        else:
+            self._use(manager, _Pool, _TLSPool)
         return manager
 
-
-def _bounded(manager: PoolManager) -> None:
-    manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+    def _use(self, manager: PoolManager, http: type[_PoolOfOurs], https: type[_PoolOfOurs]) -> None:
+        pools = {"http": partial(http, self._wires), "https": partial(https, self._wires)}
+        manager.pool_classes_by_scheme = pools  # type: ignore[assignment]  # urllib3 calls them, and no more
