@@ -5,17 +5,17 @@ the head is held waits with it, in order; what carries bytes that we cannot see 
 application runs in its caller's own task, and its exceptions and its cancellation are never caught for good.
 """
 
-import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import anyio
 from asgiref.compatibility import double_to_single_callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from viafoura_mw import loading
+from viafoura_mw.interface import interface_of
 from viafoura_mw.response.exchange import HOLD, Exchange, Need, State
 from viafoura_mw.response.headers import Headers
 from viafoura_mw.response.proxies import PROOF
@@ -88,22 +88,8 @@ class ViafouraMiddleware:
 
 def _single_callable(app: Any) -> ASGIApp:
     """``app`` as an ASGI 3 application, if it is one that is called twice (ASGI 2)."""
-    single: ASGIApp = app if _is_asgi3(app) else double_to_single_callable(app)  # type: ignore[no-untyped-call]
+    single: ASGIApp = double_to_single_callable(app) if interface_of(app) == "asgi2" else app  # type: ignore[no-untyped-call]
     return single
-
-
-def _is_asgi3(app: Any) -> bool:
-    """Whether one call is enough: the application awaits, or takes what an ASGI 3 application is called with."""
-    if inspect.isclass(app):
-        return hasattr(app, "__await__")
-    call = app if inspect.isfunction(app) else getattr(app, "__call__", None)  # noqa: B004 - its kind is asked for
-    if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(call):
-        return True
-    try:
-        inspect.signature(app).bind(None, None, None)
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def _is_included(parts: Parts, scope: Scope) -> bool:
@@ -457,6 +443,10 @@ def _text(value: bytes) -> str:
     return value.decode("latin-1")
 
 
-if _named := loading.named_application():
-    application: ViafouraMiddleware = ViafouraMiddleware(loading.load(_named))
-    app: ViafouraMiddleware = application
+if (_served := loading.served(ViafouraMiddleware)) is not None:
+    application: ViafouraMiddleware = _served
+    app: ViafouraMiddleware = _served
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise loading.absent(__name__, name)
