@@ -7,18 +7,44 @@ Five forms: ``pkg.mod`` (its ``application``, else ``app``), ``pkg.mod:attr.attr
 import ast
 import importlib
 import sys
-from functools import reduce
+from collections.abc import Callable
+from functools import cache, reduce
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from viafoura_mw.environment import read_file
 from viafoura_mw.errors import SettingsError
-from viafoura_mw.settings import named_application
+from viafoura_mw.settings import Settings, named_application
 
-__all__ = ["load", "named_application"]
+Door = TypeVar("Door")
 
 _DEFAULT_NAMES: Final = ("application", "app")
+
+
+def served(door: Callable[[Any, Settings], Door]) -> Door | None:
+    """The application that ``VIAFOURA_APP`` names, inside ``door``; ``None`` where nothing is named.
+
+    The settings are read once the application is there: a site may make them while it is imported. The environment
+    file is read once for both, and each secret's file once.
+    """
+    read = cache(read_file)
+    name = named_application(read=read)
+    if not name:
+        return None
+    application = load(name)
+    return door(application, Settings.from_env(read=read))
+
+
+def absent(module: str, attribute: str) -> AttributeError:
+    """What a door's module raises for an attribute that it has not; servers show it."""
+    if attribute in _DEFAULT_NAMES:
+        return AttributeError(
+            f"{module}:{attribute} is the application that VIAFOURA_APP names, and VIAFOURA_APP is not set, neither in "
+            "the environment nor in the file that VIAFOURA_ENV_FILE names"
+        )
+    return AttributeError(f"module {module!r} has no attribute {attribute!r}")
 
 
 def load(name: str) -> Any:

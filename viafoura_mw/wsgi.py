@@ -14,7 +14,7 @@ from concurrent.futures import wait as wait_for
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from viafoura_mw import loading
 from viafoura_mw.response import exchange as says
@@ -539,6 +539,10 @@ class _Body:
             self._response.close()
 
 
-if _named := loading.named_application():
-    application: ViafouraMiddleware = ViafouraMiddleware(loading.load(_named))
-    app: ViafouraMiddleware = application
+if (_served := loading.served(ViafouraMiddleware)) is not None:
+    application: ViafouraMiddleware = _served
+    app: ViafouraMiddleware = _served
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise loading.absent(__name__, name)

@@ -1,10 +1,13 @@
 """The gunicorn door: whatever gunicorn serves is wrapped, by its configuration alone."""
 
 import importlib
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from threading import Thread
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -17,6 +20,8 @@ from viafoura_mw.errors import SettingsError
 from viafoura_mw.testing import SimulatedViafoura
 
 pytest.importorskip("gunicorn", reason="gunicorn is not installed")
+
+from gunicorn.errors import AppImportError
 
 HOOK = "viafoura_mw.gunicorn"
 WSGI, ASGI = "tests.sites.plain_wsgi", "tests.sites.plain_asgi:application"
@@ -107,13 +112,15 @@ def eventually(holds: Callable[[], bool]) -> None:
     ("settings", "own", "problem"),
     [
         ({"VIAFOURA_SITE_ID": ""}, "", "VIAFOURA_SITE_ID is not set"),
+        ({"VIAFOURA_SITE_ID": ""}, "preload_app = True", "VIAFOURA_SITE_ID is not set"),
+        ({"VIAFOURA_TIMEOUT": "soon"}, "worker_class = 'gthread'", "VIAFOURA_TIMEOUT must be a number"),
         ({}, "1 / 0", "gunicorn.conf.py cannot be read: ZeroDivisionError"),
     ],
 )
 def test_what_is_wrong_ends_the_start_with_one_error(
     viafoura: SimulatedViafoura, tmp_path: Path, settings: dict[str, str], own: str, problem: str
 ) -> None:
-    """Before there is a worker."""
+    """However many workers find it."""
     (tmp_path / "gunicorn.conf.py").write_text(own)
     process = subprocess.run(
         [*gunicorn("--workers", "3", WSGI)(servers.free_port(), tmp_path)],
@@ -123,10 +130,48 @@ def test_what_is_wrong_ends_the_start_with_one_error(
         text=True,
         timeout=60,
     )
-    assert process.returncode == 1
+    assert process.returncode in (1, 4)  # 4: gunicorn's own "App failed to load."
     assert process.stderr.count("viafoura-mw cannot start") == 1
     assert problem in process.stderr
     assert "Traceback" not in process.stderr
+
+
+SITE_WITH_DOTENV = """
+import os
+from dotenv import load_dotenv
+load_dotenv(os.path.join(os.path.dirname(__file__), "site.env"), override=True)
+from tests.sites.{site} import application
+"""
+
+
+@pytest.mark.parametrize("worker", ["sync", "preload", "asgi", "uvicorn"])
+def test_takes_the_settings_that_a_site_makes_itself(viafoura: SimulatedViafoura, tmp_path: Path, worker: str) -> None:
+    """A site that calls ``load_dotenv()`` while it is imported has its settings, in every worker."""
+    pytest.importorskip("dotenv", reason="python-dotenv is not installed")
+    options, site, needs = WORKERS[worker]
+    for module in needs:
+        pytest.importorskip(module, reason=f"{module} is not installed", exc_type=ImportError)
+    (tmp_path / "site.env").write_text("".join(f"{name}={value}\n" for name, value in viafoura.environ().items()))
+    (tmp_path / "own_site.py").write_text(SITE_WITH_DOTENV.format(site=site.rpartition(".")[2].partition(":")[0]))
+    wrong = {**environ(viafoura), **dict.fromkeys(viafoura.environ(), ""), "VIAFOURA_TIMEOUT": "20"}
+    command = gunicorn(*options, "own_site:application")
+    with serving(command, wrong, cwd=tmp_path) as running, Browser(running.port) as browser:
+        browser.post("/sign-in", reader="1")
+        assert browser.get().pair is not None
+
+
+def test_reads_a_secrets_pipe_once(viafoura: SimulatedViafoura, tmp_path: Path) -> None:
+    """A pipe (``<(…)`` of a shell) has a secret once, for however many workers."""
+    os.mkfifo(tmp_path / "key")
+    settings = {"VIAFOURA_API_KEY": "", "VIAFOURA_API_KEY_FILE": str(tmp_path / "key")}
+    writer = Thread(target=(tmp_path / "key").write_text, args=(viafoura.api_key,))
+    writer.start()
+    with serving(gunicorn("--workers", "2", WSGI), environ(viafoura, **settings)) as running:
+        for _ in range(4):
+            with Browser(running.port) as browser:
+                browser.post("/sign-in", reader="1")
+                assert browser.get().pair is not None
+    writer.join()
 
 
 def test_imports_nothing_that_a_worker_patches() -> None:
@@ -197,6 +242,9 @@ class UvicornWorker:
         (SimpleNamespace(wsgi=AsgiInstance()), "wsgi", asgi),
         (SimpleNamespace(asgi=asgi_application), "asgi", asgi),
         (UvicornWorker(Asgi2), "wsgi", asgi),
+        (SimpleNamespace(wsgi=partial(asgi_application)), "wsgi", asgi),
+        (SimpleNamespace(wsgi=Asgi2), "wsgi", asgi),
+        (SimpleNamespace(wsgi=lambda *whatever: []), "wsgi", wsgi),
     ],
 )
 def test_knows_the_door_by_the_worker_and_the_application(
@@ -210,7 +258,7 @@ def test_knows_the_door_by_the_worker_and_the_application(
 def test_refuses_what_is_neither_wsgi_nor_asgi(configuration: Any, environment: None) -> None:
     """A Tornado application is called with a request of its own kind."""
     application = type("Application", (), {"__module__": "tornado.web"})()
-    with pytest.raises(SettingsError, match=r"cannot wrap a tornado\.web\.Application"):
+    with pytest.raises(AppImportError, match=r"cannot wrap a tornado\.web\.Application"):
         configuration().post_worker_init(SimpleNamespace(wsgi=application))
 
 
@@ -240,19 +288,51 @@ def test_calls_the_sites_hook_first(configuration: Any, environment: None) -> No
 def test_is_read_anew_at_each_reload(configuration: Any, environment: None) -> None:
     """Gunicorn imports a configuration module, which Python does once."""
     module = configuration()
-    module.on_starting(None)
+    module.on_starting(starting())
     assert HOOK not in sys.modules
     module = configuration()
     module.on_reload(None)
     assert HOOK not in sys.modules
 
 
-def test_wrong_settings_are_one_error(configuration: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The start ends with it."""
+def starting(*, preload: bool = False) -> SimpleNamespace:
+    """What ``on_starting`` is called with."""
+    return SimpleNamespace(cfg=SimpleNamespace(preload_app=preload))
+
+
+@pytest.fixture
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("VIAFOURA_SITE_ID", "VIAFOURA_API_KEY"):
         monkeypatch.delenv(name, raising=False)
+
+
+def test_wrong_settings_are_one_error(configuration: Any, nothing_set: None) -> None:
+    """The start ends with it, once the site is there."""
     with pytest.raises(SystemExit, match="VIAFOURA_SITE_ID is not set"):
-        configuration().on_starting(None)
+        configuration().on_starting(starting(preload=True))
+
+
+def test_wrong_settings_may_be_put_right_by_the_site(
+    configuration: Any, nothing_set: None, viafoura: SimulatedViafoura, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is judged before the site has been imported, where a worker imports it."""
+    module = configuration()
+    module.on_starting(starting())
+    for name, value in viafoura.environ().items():
+        monkeypatch.setenv(name, value)
+    worker = SimpleNamespace(wsgi=wsgi_application)
+    module.post_worker_init(worker)
+    assert isinstance(worker.wsgi, wsgi.ViafouraMiddleware)
+
+
+def test_one_worker_of_all_tells_what_is_wrong(configuration: Any, nothing_set: None) -> None:
+    """The others end as silently as they can."""
+    module = configuration()
+    with pytest.raises(AppImportError, match="VIAFOURA_SITE_ID is not set"):
+        module.post_worker_init(SimpleNamespace(wsgi=wsgi_application))
+    with pytest.raises(SystemExit) as ended:
+        module.post_worker_init(SimpleNamespace(wsgi=wsgi_application))
+    assert not ended.value.code
 
 
 def test_a_file_that_cannot_be_read_is_one_error(configuration: Any) -> None:
