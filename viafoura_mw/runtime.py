@@ -65,7 +65,14 @@ def runtime_of(settings: Settings) -> Runtime:
     own_headers = settings.response_headers
     return Runtime(
         policy=policy,
-        rules=RequestRules(settings),
+        rules=RequestRules(
+            cookie_name=settings.cookie_name,
+            include=settings.include,
+            exclude=settings.exclude,
+            logout_paths=settings.logout_paths,
+            auth_cookies=settings.auth_cookies,
+            session_cookie=session_cookie if settings.user == "django" else str,
+        ),
         proxies=ProxyTrust(settings.trusted_proxies, settings.proxy_secret, notices),
         cookie=cookie,
         sessions=sessions,

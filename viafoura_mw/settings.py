@@ -27,11 +27,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_SESSION_TTL: Final = 43_200  # Viafoura's document: "sessions expire after 12 hours of user inactivity"
 MAX_TIMEOUT: Final = 60.0
-<<<<<<< HEAD
 MIN_SECRET: Final = 16  # characters; what is shorter can be guessed
-ANALYTICS_COOKIES: Final = ("_ga*", "_gid", "_gcl_*", "_fbp", "_hj*", "_pk_*", "__utm*")
-=======
->>>>>>> headers
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
 _NOT_COOKIE_NAMES: Final = ("path", "domain", "comment", "expires", "max-age", "secure", "httponly", "samesite")

@@ -8,19 +8,12 @@ import re
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from fnmatch import translate
 from hashlib import sha256
 from typing import Final
 
-<<<<<<< HEAD
-from viafoura_mw.response.cookie import NOTHING, Brought, SealedSession
-from viafoura_mw.settings import ANALYTICS_COOKIES, Settings
-=======
-from viafoura_mw.response.cookie import SealedSession
 from viafoura_mw.response.known_cookies import NO_SIGN_IN
 from viafoura_mw.response.remembered import for_short_texts
->>>>>>> headers
 
 #: Withheld from the application so that it never answers 304 or 206 for a page that must now carry a session.
 CONDITIONAL: Final = ("If-None-Match", "If-Modified-Since", "If-Range", "Range")
@@ -34,27 +27,6 @@ _LONGEST_ACCEPT: Final = 1024
 
 _REFUSED: Final = re.compile(r";\s*q\s*=\s*0(?:\.0*)?\s*$", re.IGNORECASE)  # RFC 9110 §12.4.2
 _USERNAME: Final = re.compile(r'(?i)(?:^|,)\s*+username\*?+\s*+=\s*+("(?:[^"\\]|\\.)*+"|[^,\s]*+)')  # RFC 7616 §3.4
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What of a request decides about its response.
-
-    ``brought`` has the request's authentic cookies, ``is_logout`` says that its path is one of the site's
-    log-out pages,
-    ``secure`` that it came over https, ``cross_site`` that the browser called it ``Sec-Fetch-Site: cross-site``.
-    """
-
-    method: str
-    brought: Brought = NOTHING
-    is_logout: bool = False
-    secure: bool = False
-    cross_site: bool = False
-
-    @property
-    def cookie(self) -> SealedSession | None:
-        """The session cookie with the youngest login."""
-        return self.brought.sessions[0] if self.brought.sessions else None
 
 
 class RequestRules:
