@@ -7,17 +7,17 @@ held is copied when it comes, and what servers take beyond the specification (he
 is a string, a body that is ``None``) is taken here as well.
 """
 
-import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import anyio
 from asgiref.compatibility import double_to_single_callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from viafoura_mw import loading
+from viafoura_mw.interface import interface_of
 from viafoura_mw.response import exchange as says
 from viafoura_mw.response.exchange import Effects, Exchange, State
 from viafoura_mw.response.guard import Request, can_sign_out
@@ -110,22 +110,10 @@ class ViafouraMiddleware:
 
 def _single_callable(app: Any) -> ASGIApp:
     """``app`` as an ASGI 3 application, if it is one that is called twice (ASGI 2)."""
-    single: ASGIApp = app if _is_asgi3(app) else double_to_single_callable(app)  # type: ignore[no-untyped-call]
+    single: ASGIApp = app
+    if interface_of(app) == "asgi2":
+        single = double_to_single_callable(app)  # type: ignore[no-untyped-call]
     return single
-
-
-def _is_asgi3(app: Any) -> bool:
-    """Whether one call is enough: the application awaits, or takes what an ASGI 3 application is called with."""
-    if inspect.isclass(app):
-        return hasattr(app, "__await__")
-    call = app if inspect.isfunction(app) else getattr(app, "__call__", None)  # noqa: B004 - its kind is asked for
-    if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(call):
-        return True
-    try:
-        inspect.signature(app).bind(None, None, None)
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def _is_included(runtime: Runtime, scope: Scope) -> bool:
@@ -556,6 +544,10 @@ def _code(message: Message) -> int:
         return 0
 
 
-if _named := loading.named_application():
-    application: ViafouraMiddleware = ViafouraMiddleware(loading.load(_named))
-    app: ViafouraMiddleware = application
+if (_served := loading.served(ViafouraMiddleware)) is not None:
+    application: ViafouraMiddleware = _served
+    app: ViafouraMiddleware = _served
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise loading.absent(__name__, name)
