@@ -56,7 +56,8 @@ class KnownSessions:
     def has_ended(self, session_id: str) -> bool:
         return session_id in self.ended
 
-    def renewed(self, request: LoginRequest, old_session_id: str) -> Session | None:
+    def refresh(self, request: LoginRequest, old_session_id: str, *, begin: bool) -> Session | None:
+        assert not begin, "the door begins it"
         return self.fresh
 
 

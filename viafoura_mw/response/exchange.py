@@ -475,7 +475,7 @@ class Exchange:
         if not user.complete or sealed.has_details_of(user):
             return self._rewrite(sealed.session, "cookie")
         login = self._login_of(user)
-        renewed = policy.sessions.renewed(login, sealed.session.id)
+        renewed = policy.sessions.refresh(login, sealed.session.id, begin=False)
         if renewed is not None:
             cookie = policy.cookie.set(user, renewed, brought=self._request.brought, secure=secure, refreshed=True)
             return self._rewrite(renewed, "login", cookie)
