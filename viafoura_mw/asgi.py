@@ -326,7 +326,7 @@ class _Response:
             elif exchange.need is Need.SESSION:
                 exchange.session_is(await self._session(exchange))
             else:
-                self._parts.sessions.ensure(exchange.user, exchange.browser(), exchange.came_with)
+                self._parts.sessions.ensure(exchange.login)
                 exchange.probed()
         if self._waiting and exchange.state is not State.HOLDING:
             await self._let_head_go(exchange)
@@ -351,7 +351,7 @@ class _Response:
             await self._server_send(message)
 
     async def _session(self, exchange: Exchange) -> Session | None:
-        future = self._parts.sessions.ensure(exchange.user, exchange.browser(), exchange.came_with)
+        future = self._parts.sessions.ensure(exchange.login).future
         return await result_within(self._parts.settings.timeout, future)
 
     # The user.

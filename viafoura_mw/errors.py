@@ -41,7 +41,7 @@ class LogoutRefused(ViafouraError):
 
 
 class CredentialsRefused(ViafouraError):
-    """Viafoura answered the token request, or a fresh token, with ``status`` 400, 401 or 403."""
+    """Viafoura's token endpoint answered with ``status`` 400, 401 or 403; no other call can refuse the credentials."""
 
     def __init__(self, status: int) -> None:
         self.status = status
@@ -49,9 +49,15 @@ class CredentialsRefused(ViafouraError):
 
 
 class ViafouraUnavailable(ViafouraError):
-    """Viafoura gave no usable answer; ``retry_after`` is the pause it asked for, in seconds, if any."""
+    """Viafoura gave no usable answer.
 
-    def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
+    ``retry_after``: the pause that Viafoura asked for, in seconds, if any. ``status``: what the login or the logout
+    itself was answered with, if that was an HTTP status without success; ``None`` where no such answer came (no
+    connection, nonsense, or no access token to make the call with).
+    """
+
+    def __init__(self, reason: str, *, retry_after: float | None = None, status: int | None = None) -> None:
         self.reason = reason
         self.retry_after = retry_after
+        self.status = status
         super().__init__(f"Viafoura is unavailable: {reason}")

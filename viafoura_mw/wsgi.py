@@ -285,7 +285,7 @@ class _Response:
             elif exchange.need is Need.SESSION:
                 exchange.session_is(self._session(exchange))
             else:
-                self._parts.sessions.ensure(exchange.user, exchange.browser(), exchange.came_with)
+                self._parts.sessions.ensure(exchange.login)
                 self.may_owe_calls = True
                 exchange.probed()
         if exchange.state in (State.PASSING, State.REWRITING) and not self._gone:
@@ -302,7 +302,7 @@ class _Response:
         self.is_untouched = exchange.settled and not (self.may_owe_calls or self.wrote)
 
     def _session(self, exchange: Exchange) -> Session | None:
-        future = self._parts.sessions.ensure(exchange.user, exchange.browser(), exchange.came_with)
+        future = self._parts.sessions.ensure(exchange.login).future
         with suppress(TimeoutError):
             if session := future.result(self._parts.settings.timeout):
                 return session

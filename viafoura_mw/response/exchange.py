@@ -29,6 +29,7 @@ from viafoura_mw.response.headers import Headers, made_private, with_length
 from viafoura_mw.response.request import Request
 from viafoura_mw.user.user import Reading, User
 from viafoura_mw.viafoura.client import Session
+from viafoura_mw.viafoura.sessions import LoginRequest
 
 HOLD: Final = 0.5  # seconds for which the head of a page that comes in pieces may be held
 MAX_HELD: Final = 64 * 1024 * 1024  # bytes held in one process
@@ -84,7 +85,7 @@ class Terms:
     """
 
     cookie: SessionCookie
-    hopeless: Callable[[User, bytes], bool]
+    hopeless: Callable[[LoginRequest], bool]
     has_ended: Callable[[str], bool]
     lookahead: int
     debug: bool
@@ -146,9 +147,10 @@ class Exchange:
         return self._reading.user
 
     @property
-    def came_with(self) -> str:
-        """The session that the browser brought, whosever it is; empty if none."""
-        return self._request.cookie.session.id if self._request.cookie else ""
+    def login(self) -> LoginRequest:
+        """The login that is asked for."""
+        brought = self._request.brought
+        return LoginRequest(self.user, self.browser(), brought.mark_for(self.user), brought.ended_at)
 
     def start(self, status: int, headers: Headers, read: Callable[[], Reading | None]) -> None:
         """Take the application's head; ``read`` gives the user, or ``None`` where the door must be asked for it.
@@ -312,7 +314,7 @@ class Exchange:
             self._go_without(cookie if cookie and self._page.found and not cookie.is_of(user) else None)
         elif self._page.found or self._over:
             self.need = Need.SESSION
-        elif self._terms.hopeless(user, self.browser()):
+        elif self._terms.hopeless(self.login):
             self._watching = True
             self._pass("unavailable")
 

@@ -241,7 +241,7 @@ class Viafoura:
         if 400 <= status < 500 and status not in _RETRIABLE:
             raise refused(status)
         pause = self._retry_after(answer.headers.get("Retry-After", "")) if status in (429, 503) else None
-        raise ViafouraUnavailable(f"status {status}", retry_after=pause)
+        raise ViafouraUnavailable(f"status {status}", retry_after=pause, status=status)
 
     def _retry_after(self, value: str) -> float | None:
         """RFC 9110 §10.2.3: seconds, or an HTTP date."""
