@@ -38,7 +38,7 @@ from viafoura_mw.testing import Fault, SimulatedViafoura
 from viafoura_mw.testing.service import Answer as ServiceAnswer
 from viafoura_mw.testing.service import Request
 from viafoura_mw.testing.simulator import Concerned
-from viafoura_mw.viafoura.sessions import REMEMBERED
+from viafoura_mw.viafoura.logouts import REMEMBERED
 
 THREADS, TASKS = 32, 500
 USERS, BROWSERS, HOT = 5000, 2000, 60  # HOT of each door's browsers ask for half of its pages, several at a time
@@ -183,7 +183,7 @@ class Soak:
         self._over = threading.Event()
         self.viafoura = Watched(self._tick)
         self._memory: list[int] = []
-        self.kept: list[tuple[int, ...]] = []  # by each door: results, refusals, ended sessions
+        self.kept: list[tuple[int, ...]] = []  # by each door: results, users, ended sessions
 
     # What the site does.
 
@@ -322,7 +322,7 @@ class Soak:
                 figures.violate(f"a page of {visit.user} carried a session that had been logged out: {visit}")
 
     def _is_forgotten(self, session: str) -> bool:
-        tables = [parts.sessions._desk()._ended for parts in self._parts]
+        tables = [parts.sessions._here.get().logouts._ended for parts in self._parts]
         return any(len(ended) >= REMEMBERED for ended in tables) and not any(session in ended for ended in tables)
 
     def _browser(self, browsers: list[Browser], dice: random.Random) -> Browser:
@@ -459,19 +459,18 @@ class Soak:
 
     def _judge_remains(self, parts: Parts) -> None:
         """Once all is over nothing is under way, and nothing is held."""
-        desk = parts.sessions._desk()
+        here = parts.sessions._here.get()
         for name in ("logins", "probes", "logouts"):
-            if not getattr(desk.lanes, name).join(60.0):
+            if not getattr(here.workers, name).join(60.0):
                 self.figures.violate(f"{name} did not end")
         for what, number in (
-            ("logins", len(desk._flying)),
-            ("unanswered calls", len(desk._unanswered)),
+            ("unanswered calls", len(here.logins._unanswered)),
             ("exchanges", _exchanges() - self._exchanges_before),
             ("bytes of the hold", MAX_HELD - parts.terms.budget._left),
         ):
             if number > 0:
                 self.figures.violate(f"{number} {what} were left behind")
-        self.kept.append((len(desk._handed), len(desk._refused), len(desk._ended)))
+        self.kept.append((len(here.logins._logins), len(here.logins._newest), len(here.logouts._ended)))
         middle = max(self._memory[: len(self._memory) // 2 + 1])
         if self._memory[-1] - middle > GROWTH:
             self.figures.violate(f"memory grew by {self._memory[-1] - middle} KiB in the second half")
@@ -492,7 +491,7 @@ class Soak:
         quarter = max(1, len(self._memory) // 4)
         resident = ", ".join(f"{kib // 1024}" for kib in self._memory[::quarter])
         rows += [
-            (f"kept by the {door} door, of {REMEMBERED}: results, refusals, ended", kept)
+            (f"kept by the {door} door, of {REMEMBERED}: results, users, ended", kept)
             for door, kept in zip(("WSGI", "ASGI"), self.kept, strict=True)
         ]
         rows += [

@@ -215,9 +215,9 @@ def test_thousands_that_wait_hold_nobody_up_and_leave_nothing_behind(
         await asyncio.gather(*tasks, return_exceptions=True)
         assert asyncio.all_tasks() == {asyncio.current_task()}
         assert app._parts is not None
-        desk = app._parts.sessions._desk()
+        here = app._parts.sessions._here.get()
         viafoura.heal()
-        assert await asyncio.to_thread(desk.lanes.logins.join, SAFETY)  # type: ignore[attr-defined]
-        assert (desk._flying, list(desk._unanswered)) == ({}, [])
+        assert await asyncio.to_thread(here.workers.logins.join, SAFETY)  # type: ignore[attr-defined]
+        assert not here.logins._unanswered
 
     asyncio.run(main())

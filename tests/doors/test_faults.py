@@ -24,9 +24,11 @@ from viafoura_mw.testing import Fault, SimulatedViafoura
 from viafoura_mw.user.user import User
 from viafoura_mw.viafoura.breaker import FAILURES, LONGEST_PAUSE
 from viafoura_mw.viafoura.client import CALL_LIMIT, Viafoura
+from viafoura_mw.viafoura.logins import WRONG_CREDENTIALS
+from viafoura_mw.viafoura.logouts import PAUSES
 from viafoura_mw.viafoura.pool import Pool
-from viafoura_mw.viafoura.sessions import LOGOUT_PAUSES, WRONG_CREDENTIALS, Sessions
-from viafoura_mw.viafoura.workers import CallerLanes, Lanes, ThreadLanes
+from viafoura_mw.viafoura.sessions import LoginRequest, Sessions
+from viafoura_mw.viafoura.workers import CallerWorkers, ThreadWorkers, Workers
 
 SHORT, LONG = 0.05, 30.0  # VIAFOURA_TIMEOUT where no answer comes, and where one does
 SAFETY = 20.0  # seconds after which something hangs; no test is near it
@@ -50,7 +52,7 @@ SILENT = Effect("silent", FAILURES, LONGEST_PAUSE * 1.2, SHORT)
 DEMANDS = Effect("demands", 1, 301.0)  # five minutes at most
 DISTRUSTS = Effect("distrusts", 1, WRONG_CREDENTIALS + 1.0)  # the site's credentials
 
-TRIES = len(LOGOUT_PAUSES)
+TRIES = len(PAUSES)
 EXPIRED = "expired token"
 
 #: fault, its effect on the access token, its effect on a login, and how many logout calls are made under it.
@@ -103,7 +105,7 @@ every_fault = pytest.mark.parametrize("fault", list(TABLE))
 
 
 class Stand:
-    """A site behind one door, its sessions on a clock that stands still and on lanes that can be waited for."""
+    """A site behind one door, its sessions on a clock that stands still and on workers that can be waited for."""
 
     def __init__(self, door: Door, viafoura: SimulatedViafoura, clock: Clock, timeout: float) -> None:
         settings = Settings.from_env(viafoura.environ())
@@ -111,7 +113,7 @@ class Stand:
         self._get, self._bare = door(replace(settings, timeout=timeout)), door(None)
         self._users = 0
         self.sessions: Sessions
-        self.lanes: Lanes
+        self.workers: Workers
 
     def strike(self, kind: str, fault: str) -> None:
         """Let calls of a kind fail from now on."""
@@ -147,25 +149,25 @@ class Stand:
     def wait_for_login(self, count: int) -> None:
         """Wait until so many logins have been begun, and none has ended."""
         until = time.monotonic() + SAFETY
-        while len(self.lanes.logins._begun) < count:  # type: ignore[attr-defined]
+        while len(self.workers.logins._begun) < count:  # type: ignore[attr-defined]
             assert time.monotonic() < until
             time.sleep(0.001)
 
     def settle(self) -> None:
         """Wait until every call that was begun has ended."""
-        for lane in (self.lanes.logins, self.lanes.probes, self.lanes.logouts):
-            assert lane.join(SAFETY) if isinstance(lane, Pool) else True
+        for queue in (self.workers.logins, self.workers.probes, self.workers.logouts):
+            assert queue.join(SAFETY) if isinstance(queue, Pool) else True
 
 
 def _site(user: str | None, *, pieces: bool = False) -> Site:
     return Site(chunks=PIECES if pieces else (PAGE,), user=user, headers=(HTML, ("ETag", '"1"'), ("X-Own", "1")))
 
 
-def _on_threads(api: Viafoura, clock: Clock) -> Lanes:
-    return ThreadLanes(api.limit, clock=clock, sleep=clock.pass_)
+def _on_threads(api: Viafoura, clock: Clock) -> Workers:
+    return ThreadWorkers(api.limit, clock=clock, sleep=clock.pass_)
 
 
-MadeLanes = Callable[[Viafoura, Clock], Lanes]
+MadeWorkers = Callable[[Viafoura, Clock], Workers]
 Stands = Callable[..., Stand]
 
 
@@ -174,14 +176,14 @@ def stands(viafoura: SimulatedViafoura, monkeypatch: pytest.MonkeyPatch) -> Iter
     """Makes a :class:`Stand`; the one way in is where the parts are put together."""
     made: list[Stand] = []
 
-    def stand(door: Door, timeout: float, made_lanes: MadeLanes = _on_threads) -> Stand:
+    def stand(door: Door, timeout: float, made_workers: MadeWorkers = _on_threads) -> Stand:
         clock = Clock()
         kept: dict[str, object] = {}
 
         def sessions(api: Viafoura, **options: float) -> Sessions:
-            lanes = made_lanes(api, clock)
-            kept["lanes"] = lanes
-            kept["sessions"] = Sessions(api, clock=clock, lanes=lambda: lanes, **options)
+            workers = made_workers(api, clock)
+            kept["workers"] = workers
+            kept["sessions"] = Sessions(api, clock=clock, workers=lambda: workers, **options)
             return kept["sessions"]  # type: ignore[return-value]
 
         monkeypatch.setattr(parts, "Sessions", sessions)
@@ -244,7 +246,7 @@ def _fails_until_the_breaker_opens(stand: Stand, effect: Effect) -> list[str]:
     early = []
     for number in range(effect.pages):
         probe = User("nobody", "nobody")
-        assert not stand.sessions.hopeless(probe)
+        assert not stand.sessions.hopeless(LoginRequest(probe))
         early.append(stand.new_user())
         stand.assert_untouched(stand.page(early[-1], pieces=number % 2 == 1), pieces=number % 2 == 1)
         if effect is SILENT:
@@ -262,7 +264,10 @@ def _lets_nobody_wait(stand: Stand) -> None:
         newcomers += [stand.new_user(), stand.new_user()]
         stand.assert_untouched(stand.page(newcomers[-2], pieces=pieces), pieces=pieces)
         someone = User(newcomers[-1], "name")
-        waited += [stand.sessions.ensure(someone, b"browser").done(), stand.sessions.hopeless(someone)]
+        waited += [
+            stand.sessions.ensure(LoginRequest(someone, b"browser")).future.done(),
+            stand.sessions.hopeless(LoginRequest(someone)),
+        ]
     assert waited == [True] * 4
     # By whom, not by how many: a call that was sent before the breaker opened may only now arrive.
     assert {call.form.get("id") for call in stand.viafoura.calls}.isdisjoint(newcomers)
@@ -307,15 +312,16 @@ def test_where_no_thread_runs_pages_are_served_all_the_same(
     """A page makes its own login, within its own wait; the probe is made in ``close()``, after a page has left."""
     effect = effect_of(fault, kind)
     timeout = 1.0 if effect is SILENT else LONG
-    stand = stands(through_wsgi, timeout, lambda api, clock: CallerLanes(timeout, clock=clock))
+    stand = stands(through_wsgi, timeout, lambda api, clock: CallerWorkers(timeout, clock=clock))
     stand.strike(kind, fault)
     if effect is REFUSES:
         _refuses_one_user_and_no_other(stand)
         return
     if effect is SILENT:
         effect = replace(effect, pages=1)
-        for _ in range(FAILURES - 1):
-            stand.sessions._desk()._breaker.failed(stand.clock.now)  # as that many pages before would have told it
+        breaker = stand.sessions._here.get().logins._breaker
+        for number in range(FAILURES - 1):  # as that many pages before would have told it
+            breaker.failed(f"unlucky-{number}", stand.clock.now)
     for _ in range(effect.pages):
         stand.assert_untouched(stand.page(stand.new_user()))
     _lets_nobody_wait(stand)
@@ -333,7 +339,7 @@ def test_where_no_thread_runs_a_page_s_end_makes_the_logout(
     stands: Stands, viafoura: SimulatedViafoura, pieces: bool
 ) -> None:
     """The page has left by then; a logout that fails is tried again at a later page's end."""
-    stand = stands(through_wsgi, LONG, lambda api, clock: CallerLanes(LONG, clock=clock))
+    stand = stands(through_wsgi, LONG, lambda api, clock: CallerWorkers(LONG, clock=clock))
     cookies = [stand.page(user).cookie or "" for user in ("ann", "ben")]
     viafoura.fail("logout", Fault.status(500), times=1)
 

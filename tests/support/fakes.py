@@ -1,4 +1,4 @@
-"""Stand-ins with which the policy is tested step by step: a clock, lanes that are run by hand, a scripted Viafoura."""
+"""Stand-ins with which the policy is tested step by step: a clock, workers by hand, a scripted Viafoura."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,8 +22,8 @@ class Clock:
 
 
 @dataclass
-class HandLane:
-    """A lane whose jobs wait until a test does them."""
+class HandQueue:
+    """A queue whose jobs wait until a test does them."""
 
     jobs: list[Job] = field(default_factory=list)
     places: int = 1000
@@ -45,19 +45,21 @@ class HandLane:
 
 
 @dataclass
-class HandLanes:
-    """Three lanes, by hand; ``rests`` are the seconds for which logouts have waited."""
+class HandWorkers:
+    """Workers by hand; ``rests`` are the seconds for which logouts have waited."""
 
     clock: Clock
-    logins: HandLane = field(default_factory=HandLane)
-    probes: HandLane = field(default_factory=HandLane)
-    logouts: HandLane = field(default_factory=HandLane)
+    logins: HandQueue = field(default_factory=HandQueue)
+    probes: HandQueue = field(default_factory=HandQueue)
+    refreshes: HandQueue = field(default_factory=HandQueue)
+    logouts: HandQueue = field(default_factory=HandQueue)
     limit: float | None = None
     rests: list[float] = field(default_factory=list)
     patient: bool = True
+    hastened: bool = False
 
     def rest(self, seconds: float) -> bool:
-        if seconds > 0 and self.patient:
+        if seconds > 0 and self.patient and not self.hastened:
             self.rests.append(seconds)
             self.clock.pass_(seconds)
         return self.patient or seconds <= 0
@@ -67,6 +69,15 @@ class HandLanes:
 
     def run_pending(self, timeout: float) -> None:
         self.probes.run()
+
+    def hasten(self) -> None:
+        self.hastened = True
+
+    def work_off(self, seconds: float) -> None:
+        """Do the jobs until the time is over."""
+        until = self.clock() + seconds
+        while self.logouts.jobs and self.clock() < until:
+            self.logouts.jobs.pop(0)()
 
 
 @dataclass
@@ -83,16 +94,18 @@ class ScriptedViafoura:
     meanwhile: Callable[[], object] = bool
     logins: list[User] = field(default_factory=list)
     logouts: list[str] = field(default_factory=list)
+    limits: list[float | None] = field(default_factory=list)  # of the logouts, in seconds
     session_ids: list[str] = field(default_factory=list)
 
     def login(self, user: User, *, limit: float | None = None) -> Session:
         self.logins.append(user)
+        number, since = len(self.logins), self.clock.now
         self._answer()
-        number = len(self.logins)
-        return Session(str(number), self.session_ids.pop(0) if self.session_ids else f"session{number}", self.clock.now)
+        return Session(str(number), self.session_ids.pop(0) if self.session_ids else f"session{number}", since)
 
     def logout(self, session_id: str, *, limit: float | None = None) -> None:
         self.logouts.append(session_id)
+        self.limits.append(limit)
         self._answer()
 
     def _answer(self) -> None:

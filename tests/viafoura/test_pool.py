@@ -89,8 +89,13 @@ def test_refuses_a_job_for_which_there_is_no_place(gates: list[Gate]) -> None:
     assert not pool.submit(gates[2])
 
 
-def test_refuses_a_job_when_no_thread_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An interpreter that is ending, or a system at its limit, starts no thread."""
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError, OSError])
+def test_refuses_a_job_when_no_thread_can_be_had(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
+    """An interpreter that is ending, or a system at its limit, starts no thread; whoever asked is not told by force."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise error
+
     monkeypatch.setattr(threading.Thread, "start", refuse)
 
     assert not pool_of(1).submit(bool)
@@ -128,6 +133,39 @@ def test_goes_on_after_a_job_that_raises() -> None:
     pool.submit(done.set)
 
     assert done.wait(SOON)
+
+
+def test_whoever_helps_does_the_jobs_that_no_thread_has_begun(gates: list[Gate]) -> None:
+    """In the calling thread, whatever they raise, until there are no more."""
+    pool, done = pool_of(1), []
+    pool.submit(gates[0])
+    assert gates[0].begun.wait(SOON)
+
+    def fail() -> None:
+        done.append(threading.current_thread())
+        raise SystemExit
+
+    pool.submit(fail)
+    pool.submit(fail)
+
+    pool.help(SOON)
+
+    assert done == [threading.current_thread()] * 2
+    assert not pool.join(0.0)
+
+
+def test_whoever_helps_begins_nothing_after_their_time(gates: list[Gate]) -> None:
+    """The rest stays where it is."""
+    clock = Clock()
+    pool, done = pool_of(1, clock=clock), []
+    pool.submit(gates[0])
+    assert gates[0].begun.wait(SOON)
+    for _ in range(3):
+        pool.submit(lambda: (done.append(1), clock.pass_(1.5)))
+
+    pool.help(2.0)
+
+    assert done == [1, 1]
 
 
 def test_expects_no_delay_while_a_worker_is_free(gates: list[Gate]) -> None:

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from tests.support.fakes import Clock
-from viafoura_mw.viafoura import workers as lanes
-from viafoura_mw.viafoura.workers import CallerLanes, Lanes, ThreadLanes, lanes_here, threads_run
+from viafoura_mw.viafoura import workers
+from viafoura_mw.viafoura.workers import CallerWorkers, ThreadWorkers, Workers, threads_run, workers_here
 
 
 def test_threads_run_outside_uwsgi() -> None:
@@ -37,16 +37,16 @@ def test_threads_run_in_uwsgi_if_it_says_so(
     monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(version=version, opt=options))
 
     assert threads_run() is run
-    assert isinstance(lanes_here(10.0, 2.0, Clock()), ThreadLanes if run else CallerLanes)
+    assert isinstance(workers_here(10.0, 2.0, Clock()), ThreadWorkers if run else CallerWorkers)
 
 
-def test_one_lane_does_not_hold_up_another() -> None:
+def test_one_kind_of_call_does_not_hold_up_another() -> None:
     """Logouts that hang delay no login."""
-    lanes, go, done = ThreadLanes(10.0, clock=Clock()), threading.Event(), threading.Event()
+    here, go, done = ThreadWorkers(10.0, clock=Clock()), threading.Event(), threading.Event()
     for _ in range(10):
-        lanes.logouts.submit(lambda: bool(go.wait(10.0)))
+        here.logouts.submit(lambda: bool(go.wait(10.0)))
 
-    lanes.logins.submit(done.set)
+    here.logins.submit(done.set)
 
     assert done.wait(10.0)
     go.set()
@@ -54,33 +54,66 @@ def test_one_lane_does_not_hold_up_another() -> None:
 
 def test_nothing_is_left_to_a_caller_where_threads_run() -> None:
     """A page's end costs nothing."""
-    lanes, go = ThreadLanes(10.0, clock=Clock()), threading.Event()
-    lanes.logouts.submit(lambda: bool(go.wait(10.0)))
+    here, go = ThreadWorkers(10.0, clock=Clock()), threading.Event()
+    here.logouts.submit(lambda: bool(go.wait(10.0)))
 
-    lanes.run_pending(10.0)
+    here.run_pending(10.0)
 
     go.set()
-    lanes.drain(10.0)
+    here.drain(10.0)
 
 
 def test_a_thread_rests_as_long_as_it_is_told() -> None:
     """A logout's own thread may sleep; for no time it does not."""
     slept: list[float] = []
-    lanes = ThreadLanes(10.0, clock=Clock(), sleep=slept.append)
+    here = ThreadWorkers(10.0, clock=Clock(), sleep=slept.append)
 
-    assert lanes.rest(0.0)
-    assert lanes.rest(1.5)
+    assert here.rest(0.0)
+    assert here.rest(1.5)
     assert slept == [1.5]
 
 
-def test_sleeps_by_what_sleeping_is_by_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    """gevent replaces ``time.sleep``, at times after this package has been imported."""
-    slept: list[float] = []
-    monkeypatch.setattr("time.sleep", slept.append)
+def test_a_thread_rests_no_longer_than_its_process_lives() -> None:
+    """A logout that waits for its next try is made before the end."""
+    here, rested = ThreadWorkers(10.0, clock=Clock()), threading.Event()
+    here.logouts.submit(lambda: (here.rest(1e6), rested.set()))
 
-    lanes.sleep(1.0)
+    here.hasten()
 
-    assert slept == [1.0]
+    assert rested.wait(10.0)
+    assert here.rest(1e6)
+
+
+def test_the_end_makes_the_calls_that_no_thread_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads may all be busy, and new ones are not to be had when the interpreter ends."""
+    here, done = ThreadWorkers(10.0, clock=Clock()), []
+    go, begun = threading.Event(), threading.Semaphore(0)
+    for _ in range(2):
+        here.logouts.submit(lambda: (begun.release(), go.wait(10.0)))
+    for _ in range(2):
+        assert begun.acquire(timeout=10.0)
+    here.logouts.submit(lambda: (done.append(threading.current_thread()), go.set()))
+
+    here.work_off(10.0)
+
+    assert done == [threading.current_thread()]
+    assert here.logouts.join(0.0)
+
+
+def test_the_end_waits_no_longer_than_it_may() -> None:
+    """A call that hangs ends with the process."""
+    clock, go, begun = Clock(), threading.Event(), threading.Event()
+    here, done = ThreadWorkers(10.0, clock=clock), []
+    here.logouts.submit(lambda: (begun.set(), go.wait(10.0)))
+    here.logouts.submit(lambda: go.wait(10.0))
+    assert begun.wait(10.0)
+    for number in range(3):
+        here.logouts.submit(lambda number=number: (done.append(number), clock.pass_(1.5)))
+
+    here.work_off(2.0)
+
+    assert done == [0, 1]
+    go.set()
 
 
 @pytest.fixture
@@ -90,12 +123,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def by_caller(clock: Clock) -> Lanes:
-    """The lanes of a process without threads."""
-    return CallerLanes(2.0, clock=clock)
+def by_caller(clock: Clock) -> Workers:
+    """The workers of a process without threads."""
+    return CallerWorkers(2.0, clock=clock)
 
 
-def test_a_caller_makes_logins_at_once(by_caller: Lanes) -> None:
+def test_a_caller_makes_logins_at_once(by_caller: Workers) -> None:
     """The page that asks is the one that calls, within the time that it may wait."""
     done: list[int] = []
 
@@ -103,10 +136,10 @@ def test_a_caller_makes_logins_at_once(by_caller: Lanes) -> None:
     assert done == [1]
     assert by_caller.logins.delay() == 0.0
     assert by_caller.limit == 2.0
-    assert ThreadLanes(10.0, clock=Clock()).limit is None
+    assert ThreadWorkers(10.0, clock=Clock()).limit is None
 
 
-def test_a_caller_makes_the_other_calls_later(by_caller: Lanes) -> None:
+def test_a_caller_makes_the_other_calls_later(by_caller: Workers) -> None:
     """What nobody waits for is done when there is time for it."""
     done: list[str] = []
     by_caller.logouts.submit(lambda: done.append("logout"))
@@ -119,7 +152,7 @@ def test_a_caller_makes_the_other_calls_later(by_caller: Lanes) -> None:
     assert done == ["logout", "probe"]
 
 
-def test_a_caller_begins_nothing_after_its_time(by_caller: Lanes, clock: Clock) -> None:
+def test_a_caller_begins_nothing_after_its_time(by_caller: Workers, clock: Clock) -> None:
     """Slow calls leave the rest to the next page's end."""
     done: list[int] = []
 
@@ -136,7 +169,7 @@ def test_a_caller_begins_nothing_after_its_time(by_caller: Lanes, clock: Clock) 
     assert len(done) == 3
 
 
-def test_a_caller_does_each_job_once_at_a_time(by_caller: Lanes) -> None:
+def test_a_caller_does_each_job_once_at_a_time(by_caller: Workers) -> None:
     """What a job puts back is for the next time."""
     done: list[int] = []
 
@@ -150,7 +183,7 @@ def test_a_caller_does_each_job_once_at_a_time(by_caller: Lanes) -> None:
     assert done == [1]
 
 
-def test_jobs_taken_by_another_caller_are_not_missed(by_caller: Lanes) -> None:
+def test_jobs_taken_by_another_caller_are_not_missed(by_caller: Workers) -> None:
     """Two greenlets may be at it together."""
     done: list[int] = []
 
@@ -164,14 +197,27 @@ def test_jobs_taken_by_another_caller_are_not_missed(by_caller: Lanes) -> None:
     assert done == [1]
 
 
-def test_a_caller_never_rests(by_caller: Lanes) -> None:
+def test_a_caller_never_rests(by_caller: Workers) -> None:
     """A page's own thread does not sleep."""
     assert by_caller.rest(0.0)
     assert not by_caller.rest(0.1)
 
 
-def test_what_a_caller_has_put_off_is_bounded(by_caller: Lanes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_caller_has_put_off_is_bounded(by_caller: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     """A site whose pages never end in time keeps a bounded number of logouts."""
-    taken = [by_caller.logouts.submit(bool) for _ in range(lanes.LOGOUT_PLACES + 1)]
+    taken = [by_caller.logouts.submit(bool) for _ in range(workers.LOGOUT_PLACES + 1)]
 
-    assert taken == [True] * lanes.LOGOUT_PLACES + [False]
+    assert taken == [True] * workers.LOGOUT_PLACES + [False]
+
+
+def test_a_caller_at_the_end_makes_logouts_alone(by_caller: Workers) -> None:
+    """Nobody is there to be served any more."""
+    done: list[str] = []
+    by_caller.probes.submit(lambda: done.append("probe"))
+    by_caller.refreshes.submit(lambda: done.append("refresh"))
+    by_caller.logouts.submit(lambda: done.append("logout"))
+
+    by_caller.hasten()
+    by_caller.work_off(2.0)
+
+    assert done == ["logout"]

@@ -76,6 +76,22 @@ class Pool:
         with self._lock:
             return self._quiet.wait_for(lambda: not self._jobs and not self._begun, timeout)
 
+    def help(self, seconds: float) -> None:
+        """Do jobs that no thread has begun, in the calling thread, and begin none after so many seconds."""
+        me, until = object(), self._clock() + seconds
+        while self._clock() < until and (job := self._take(me)) is not None:
+            with contextlib.suppress(BaseException):
+                job()
+            with self._lock:
+                self._ended(me)
+
+    def _take(self, me: object) -> Callable[[], object] | None:
+        with self._lock:
+            if not self._jobs:
+                return None
+            self._begun[me] = self._clock()
+            return self._jobs.popleft()
+
     def _allowed(self) -> int:
         """How many threads there may be: for each that is stuck another one, up to twice as many."""
         lost_since = self._clock() - self._stuck
@@ -87,7 +103,7 @@ class Pool:
         self._threads += 1
         try:
             thread.start()
-        except RuntimeError:  # the system has no more threads, or the interpreter is ending
+        except Exception:  # the system has no more threads or no memory, or the interpreter is ending
             self._threads -= 1
             return False
         return True

@@ -1,12 +1,12 @@
 """Where the calls to Viafoura are made: on threads of their own, or by the caller where no thread can run.
 
-There are three lanes, so that none holds another up: logins, for which pages wait; probes, for which none does;
-and logouts.
+There are queues for several kinds of calls, so that no kind holds another up: logins, for which pages wait; probes
+and refreshes (logins for new details), for which no page does; and logouts.
 """
 
 import re
 import sys
-import time
+import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -41,12 +41,7 @@ def threads_run() -> bool:
     return told or version >= _UWSGI_WITH_THREADS
 
 
-def sleep(seconds: float) -> None:
-    """Sleep, by what :func:`time.sleep` is when called: gevent may have replaced it since this module was imported."""
-    time.sleep(seconds)
-
-
-class Lane(Protocol):
+class Queue(Protocol):
     """What takes jobs."""
 
     def submit(self, job: Job) -> bool:
@@ -58,15 +53,17 @@ class Lane(Protocol):
         ...
 
 
-class Lanes(Protocol):
-    """The three lanes; ``limit`` is a call's own, in seconds, or ``None`` for the client's."""
+class Workers(Protocol):
+    """The queues, and whoever does their jobs; ``limit`` is a call's own, in seconds, or ``None`` for the client's."""
 
     @property
-    def logins(self) -> Lane: ...
+    def logins(self) -> Queue: ...
     @property
-    def probes(self) -> Lane: ...
+    def probes(self) -> Queue: ...
     @property
-    def logouts(self) -> Lane: ...
+    def refreshes(self) -> Queue: ...
+    @property
+    def logouts(self) -> Queue: ...
     @property
     def limit(self) -> float | None: ...
 
@@ -82,24 +79,41 @@ class Lanes(Protocol):
         """Do what waits for a caller who has time, and begin nothing after ``timeout`` seconds."""
         ...
 
+    def hasten(self) -> None:
+        """Rest no more: the process ends."""
+        ...
 
-def lanes_here(limit: float, timeout: float, clock: Callable[[], float]) -> Lanes:
-    """The lanes for this process. ``limit``: seconds that a call may take; ``timeout``: those that a page may."""
-    return ThreadLanes(limit, clock=clock) if threads_run() else CallerLanes(timeout, clock=clock)
+    def work_off(self, seconds: float) -> None:
+        """Lend the logouts a hand, and let them end, for at most so many seconds."""
+        ...
 
 
-class ThreadLanes:
-    """Lanes on threads; ``limit``: the client's own for a call, in seconds."""
+def workers_here(limit: float, timeout: float, clock: Callable[[], float]) -> Workers:
+    """The workers of this process. ``limit``: seconds that a call may take; ``timeout``: those that a page may."""
+    return ThreadWorkers(limit, clock=clock) if threads_run() else CallerWorkers(timeout, clock=clock)
 
-    def __init__(self, limit: float, *, clock: Callable[[], float], sleep: Callable[[float], None] = sleep) -> None:
+
+class ThreadWorkers:
+    """Threads for each kind of call.
+
+    ``limit``: the client's own for a call, in seconds. ``sleep``: how a logout's thread rests; by default until the
+    process ends at most.
+    """
+
+    def __init__(
+        self, limit: float, *, clock: Callable[[], float], sleep: Callable[[float], object] | None = None
+    ) -> None:
         def pool(workers: int, places: int) -> Pool:
             return Pool(workers=workers, places=places, stuck=WRITTEN_OFF * limit, clock=clock)
 
         self.logins: Pool = pool(LOGIN_THREADS, LOGIN_PLACES)
         self.probes: Pool = pool(PROBE_THREADS, PROBE_THREADS)
+        self.refreshes: Pool = self.logins  # not the probes': what fails should hold up no probe
         self.logouts: Pool = pool(LOGOUT_THREADS, LOGOUT_PLACES)
         self.limit: float | None = None
-        self._sleep = sleep
+        self._clock = clock
+        self._hastened = threading.Event()
+        self._sleep = sleep or self._hastened.wait
 
     def rest(self, seconds: float) -> bool:
         """Sleep: the thread is a logout's own."""
@@ -114,14 +128,25 @@ class ThreadLanes:
     def run_pending(self, timeout: float) -> None:
         """Nothing waits for a caller."""
 
+    def hasten(self) -> None:
+        """Wake whoever rests."""
+        self._hastened.set()
 
-class CallerLanes:
+    def work_off(self, seconds: float) -> None:
+        """Make the logouts that no thread has begun, and wait for those that one has."""
+        until = self._clock() + seconds
+        self.logouts.help(seconds)
+        self.logouts.join(max(0.0, until - self._clock()))
+
+
+class CallerWorkers:
     """No threads: logins are made by the page that asks for them, the rest after a page has left."""
 
     def __init__(self, timeout: float, *, clock: Callable[[], float]) -> None:
         self.logins: AtOnce = AtOnce()
         self.probes: PutOff = PutOff(places=LOGOUT_PLACES)
-        self.logouts: PutOff = self.probes
+        self.refreshes: PutOff = self.probes
+        self.logouts: PutOff = PutOff(places=LOGOUT_PLACES)
         self.limit: float | None = timeout
         self._clock = clock
 
@@ -130,13 +155,24 @@ class CallerLanes:
         return seconds <= 0
 
     def drain(self, timeout: float) -> None:
-        """Make the calls that were put off, each once."""
-        until = self._clock() + timeout
-        self.logouts.run(lambda: self._clock() >= until)
+        """Make the logouts that were put off, each once."""
+        self._run(timeout, self.logouts)
 
     def run_pending(self, timeout: float) -> None:
         """Make the calls that were put off, each once."""
-        self.drain(timeout)
+        self._run(timeout, self.logouts, self.probes)
+
+    def hasten(self) -> None:
+        """Nobody rests."""
+
+    def work_off(self, seconds: float) -> None:
+        """Make the logouts that were put off."""
+        self.drain(seconds)
+
+    def _run(self, seconds: float, *queues: "PutOff") -> None:
+        until = self._clock() + seconds
+        for queue in queues:
+            queue.run(lambda: self._clock() >= until)
 
 
 class AtOnce:
