@@ -16,6 +16,7 @@ from asgiref.compatibility import double_to_single_callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from viafoura_mw import loading
+from viafoura_mw.log import Notices
 from viafoura_mw.response.exchange import HOLD, Exchange, Need, State
 from viafoura_mw.response.headers import Headers
 from viafoura_mw.response.proxies import PROOF
@@ -23,6 +24,7 @@ from viafoura_mw.response.request import CONDITIONAL, FILE_EXTENSIONS, Request, 
 from viafoura_mw.runtime import INSIDE, Parts, parts_of
 from viafoura_mw.settings import Settings
 from viafoura_mw.user.reader import UserReader
+from viafoura_mw.user.sources import UNBELIEVED
 from viafoura_mw.user.user import Reading
 from viafoura_mw.viafoura.client import Session
 from viafoura_mw.waiting import Timer, result_within, start_timer, taken
@@ -56,7 +58,7 @@ class ViafouraMiddleware:
         self._app = _single_callable(app)
         self._removed = frozenset(name.encode() for name in settings.response_headers)
         self._parts = parts_of(settings) if settings.enabled else None
-        self._reader = UserReader(settings, self._parts.notices, otherwise="scope") if self._parts else None
+        self._reader = _reader_of(settings, self._parts.notices) if self._parts else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; of anything but HTTP only the headers that are for us alone are kept back."""
@@ -103,6 +105,10 @@ def _is_asgi3(app: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def _reader_of(settings: Settings, notices: Notices) -> UserReader:
+    return UserReader(settings.user, settings.user_sources, notices, otherwise="scope")
 
 
 def _is_included(parts: Parts, scope: Scope) -> bool:
@@ -357,10 +363,10 @@ class _Response:
     # The user.
 
     def _read_free(self) -> Reading | None:
-        return None if self._reader.framework else self._reader.read(self._root)
+        return self._reader.read_free(self._root, self._served)
 
     async def _read_framework(self) -> Reading:
-        return await self._reader.read_in_scope(self._scope, self._root)
+        return await self._reader.read_in_scope(self._scope, self._root, self._served)
 
     def _root(self, kind: str) -> Any:
         match kind:
@@ -368,8 +374,8 @@ class _Response:
                 return self._scope
             case "response":
                 return self._said
-            case "header" if self._believed:
-                return _Headers(self._scope["headers"])
+            case "header":
+                return _Headers(self._scope["headers"]) if self._believed else UNBELIEVED
         return None
 
     # The end.
@@ -415,10 +421,10 @@ class _Headers:
         return bool(self._values(name))
 
     def __getitem__(self, name: str) -> str:
-        value = ",".join(self._values(name))
-        if "," in value:
+        values = self._values(name)
+        if len(values) > 1:
             raise ValueError("a header that says who the user is came more than once")
-        return value
+        return values[0]
 
 
 def _fields_of(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:

@@ -15,14 +15,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from viafoura_mw import loading
+from viafoura_mw.log import Notices
 from viafoura_mw.response.exchange import HOLD, Exchange, Need, State
 from viafoura_mw.response.headers import Headers
 from viafoura_mw.response.proxies import PROOF, replaces_headers
 from viafoura_mw.response.request import CONDITIONAL, Request, narrowed, says_https
 from viafoura_mw.runtime import INSIDE, Parts, parts_of
 from viafoura_mw.settings import Settings
+from viafoura_mw.user.fields import utf8_of_latin1
 from viafoura_mw.user.reader import UserReader
-from viafoura_mw.user.user import Reading, utf8_of_latin1
+from viafoura_mw.user.sources import UNBELIEVED
+from viafoura_mw.user.user import Reading
 from viafoura_mw.viafoura.client import Session
 
 if TYPE_CHECKING:
@@ -47,7 +50,7 @@ class ViafouraMiddleware:
         self._app = app
         self._removed = settings.response_headers
         self._parts = parts_of(settings) if settings.enabled else None
-        self._reader = UserReader(settings, self._parts.notices, otherwise="remote-user") if self._parts else None
+        self._reader = _reader_of(settings, self._parts.notices) if self._parts else None
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         parts, reader = self._parts, self._reader
@@ -73,6 +76,10 @@ class ViafouraMiddleware:
         """Wait until the logouts asked for have ended, at most ``timeout`` seconds; for a process that is to end."""
         if self._parts is not None:
             self._parts.sessions.drain(timeout)
+
+
+def _reader_of(settings: Settings, notices: Notices) -> UserReader:
+    return UserReader(settings.user, settings.user_sources, notices, otherwise="remote-user")
 
 
 def _is_included(parts: Parts, environ: "WSGIEnvironment") -> bool:
@@ -312,10 +319,10 @@ class _Response:
     # The user.
 
     def _read_free(self) -> Reading | None:
-        return None if self._reader.framework else self._reader.read(self._root)
+        return self._reader.read_free(self._root, self._served)
 
     def _read_framework(self) -> Reading:
-        return self._reader.read_in_environ(self._environ, self._root)
+        return self._reader.read_in_environ(self._environ, self._root, self._served)
 
     def _root(self, kind: str) -> Any:
         match kind:
@@ -323,8 +330,8 @@ class _Response:
                 return self._environ
             case "response":
                 return self._said
-            case "header" if self._believed:
-                return _Headers(self._environ)
+            case "header":
+                return _Headers(self._environ) if self._believed else UNBELIEVED
         return None
 
     # The end.
@@ -344,7 +351,7 @@ class _Response:
 
 
 class _Headers:
-    """The request's headers by their hyphenated names; one that was sent twice is refused."""
+    """The request's headers by their hyphenated names."""
 
     def __init__(self, environ: "WSGIEnvironment") -> None:
         self._environ = environ
@@ -354,8 +361,6 @@ class _Headers:
 
     def __getitem__(self, name: str) -> str:
         value: str = self._environ[_key(name)]
-        if "," in value:
-            raise ValueError("a header that says who the user is came more than once")
         return value
 
 

@@ -10,7 +10,7 @@ from viafoura_mw.response.cookie import SealedSession, SessionCookie
 from viafoura_mw.response.exchange import MAX_HELD, Exchange, HoldBudget, Need, State, Terms
 from viafoura_mw.response.request import Request
 from viafoura_mw.settings import Settings
-from viafoura_mw.user.user import FAILED, NOBODY, Reading, User
+from viafoura_mw.user.user import Nobody, NotKnown, Reading, User
 from viafoura_mw.viafoura.client import Session
 
 SETTINGS = Settings(site_id="site", api_key="key", lookahead=64)
@@ -49,7 +49,7 @@ def exchange_of(
 ) -> Exchange:
     """An exchange whose application has given its head."""
     exchange = Exchange(of or terms(), request("GET", cookie))
-    known = None if ask else reading or Reading(user)
+    known = None if ask else reading or user or Nobody()
     exchange.start(status, [HTML] if headers is None else headers, lambda: known)
     return exchange
 
@@ -164,7 +164,7 @@ class TestWithValidCookie:
 
     def test_serves_an_id_whose_details_cannot_be_read(self) -> None:
         """A name source that raises forbids a login, but a cookie for that id still serves."""
-        exchange = exchange_of(reading=Reading(User("ann", "ann"), partial=True), cookie=sealed(ANN))
+        exchange = exchange_of(reading=User("ann", "ann", complete=False), cookie=sealed(ANN))
         exchange.feed(PAGE, last=True)
         assert body(exchange) == SET_PAGE
 
@@ -271,12 +271,11 @@ class TestWithoutCookie:
             exchange.close()
             exchange.close()
 
-    def test_makes_no_login_of_details_that_cannot_be_read(self) -> None:
-        """A name source that raises means no login for this page."""
-        exchange = exchange_of(reading=Reading(ANN, partial=True))
+    def test_makes_a_login_of_details_that_cannot_be_read(self) -> None:
+        """A name is optional: a source that raises bars no login."""
+        exchange = exchange_of(reading=User("ann", "ann", complete=False))
         exchange.feed(PAGE)
-        assert exchange.need is None
-        assert exchange.take() == [PAGE]
+        assert exchange.need is Need.SESSION
 
     def test_logs_in_anew_for_changed_details_and_leaves_the_old_session_alone(self) -> None:
         """Another name of the same user is a login, not a logout."""
@@ -307,13 +306,11 @@ class TestChangedUser:
         assert exchange.ended_session is not None
         assert exchange.ended_session.id == OTHER.id
 
-    @pytest.mark.parametrize("partial", [False, True])
-    def test_leaves_with_the_cookie_cleared_when_the_new_login_fails(self, partial: bool) -> None:
+    def test_leaves_with_the_cookie_cleared_when_the_new_login_fails(self) -> None:
         """Never the other user's session: it is ended, the cookie cleared, the page as it came."""
-        exchange = exchange_of(reading=Reading(BEN, partial=partial), cookie=sealed(ANN))
+        exchange = exchange_of(user=BEN, cookie=sealed(ANN))
         exchange.feed(PAGE, last=True)
-        if not partial:
-            exchange.session_is(None)
+        exchange.session_is(None)
         assert body(exchange) == PAGE
         assert exchange.ended_session is not None
         assert "Max-Age=0" in (value(exchange, "Set-Cookie") or "")
@@ -355,7 +352,7 @@ class TestLeaving:
 
     def test_signs_nobody_out_when_reading_the_user_raised(self) -> None:
         """A user that could not be read may still be there."""
-        assert exchange_of(cookie=sealed(ANN), reading=FAILED).settled
+        assert exchange_of(cookie=sealed(ANN), reading=NotKnown()).settled
 
     def test_signs_nobody_out_for_another_site(self) -> None:
         """A cross-site request leaves the site's own SameSite=Strict cookie behind."""
@@ -392,7 +389,7 @@ class TestUserWhoMustBeAskedFor:
         exchange = exchange_of(ask=True, cookie=sealed(ANN))
         exchange.feed(PAGE, last=True)
         assert exchange.need is Need.USER
-        exchange.user_is(Reading(ANN))
+        exchange.user_is(ANN)
         assert body(exchange) == SET_PAGE
 
     def test_is_read_with_the_first_chunk_of_a_page_in_pieces(self) -> None:
@@ -400,7 +397,7 @@ class TestUserWhoMustBeAskedFor:
         exchange = exchange_of(ask=True)
         exchange.feed(b"<p>")
         assert exchange.need is Need.USER
-        exchange.user_is(NOBODY)
+        exchange.user_is(Nobody())
         assert exchange.take() == [b"<p>"]
         assert exchange.settled
 
@@ -408,7 +405,7 @@ class TestUserWhoMustBeAskedFor:
         """A user that cannot be read signs nobody out."""
         exchange = exchange_of(ask=True, cookie=sealed(ANN))
         exchange.feed(PAGE, last=True)
-        exchange.user_is(FAILED)
+        exchange.user_is(NotKnown())
         assert body(exchange) == PAGE
         assert exchange.ended_session is None
 
@@ -420,7 +417,7 @@ class TestHeld:
         """An error page replaces a page, and what was held is dropped."""
         exchange = exchange_of(user=ANN)
         exchange.feed(b"<p>half")
-        exchange.start(500, [("Content-Type", "text/plain")], lambda: NOBODY)
+        exchange.start(500, [("Content-Type", "text/plain")], Nobody)
         exchange.feed(b"error", last=True)
         assert exchange.take() == [b"error"]
 

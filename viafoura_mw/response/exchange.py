@@ -27,7 +27,7 @@ from viafoura_mw.page.rewriter import Page
 from viafoura_mw.response.cookie import SealedSession, SessionCookie
 from viafoura_mw.response.headers import Headers, made_private, with_length
 from viafoura_mw.response.request import Request
-from viafoura_mw.user.user import Reading, User
+from viafoura_mw.user.user import NotKnown, Reading, User
 from viafoura_mw.viafoura.client import Session
 
 HOLD: Final = 0.5  # seconds for which the head of a page that comes in pieces may be held
@@ -141,9 +141,8 @@ class Exchange:
     @property
     def user(self) -> User:
         """The user for whom a session is needed."""
-        assert self._reading is not None
-        assert self._reading.user is not None
-        return self._reading.user
+        assert isinstance(self._reading, User)
+        return self._reading
 
     @property
     def came_with(self) -> str:
@@ -173,7 +172,7 @@ class Exchange:
         if not looks.worthwhile(self._terms.notices):
             return
         self._reading = reading = read()
-        if reading is not None and reading.user is None and not (cookie and self._may_sign_out(reading)):
+        if reading is not None and not isinstance(reading, User) and not (cookie and self._may_sign_out(reading)):
             self._pass("anonymous")
             return
         self._length = looks.length
@@ -288,10 +287,10 @@ class Exchange:
             self._pass("no-tag")
         elif self._reading is None:
             self.need = Need.USER
-        elif self._reading.user is None:
+        elif not isinstance(self._reading, User):
             self._settle_for_nobody(self._reading)
         else:
-            self._settle_for(self._reading.user, self._reading)
+            self._settle_for(self._reading)
         if self.state is State.HOLDING and not self._reserve():
             self.need = None
             self._pass("too-much-held")
@@ -304,20 +303,18 @@ class Exchange:
         elif self._page.found or self._over or not (cookie and self._may_sign_out(reading)):
             self._pass("anonymous")
 
-    def _settle_for(self, user: User, reading: Reading) -> None:
+    def _settle_for(self, user: User) -> None:
         cookie = self._request.cookie
-        if cookie and self._is_valid(cookie, user, reading):
+        if cookie and self._is_valid(cookie, user):
             self._rewrite(cookie.session, "cookie")
-        elif reading.partial:
-            self._go_without(cookie if cookie and self._page.found and not cookie.is_of(user) else None)
         elif self._page.found or self._over:
             self.need = Need.SESSION
         elif self._terms.hopeless(user, self.browser()):
             self._watching = True
             self._pass("unavailable")
 
-    def _is_valid(self, cookie: SealedSession, user: User, reading: Reading) -> bool:
-        is_theirs = cookie.is_of(user) and (reading.partial or cookie.has_details_of(user))
+    def _is_valid(self, cookie: SealedSession, user: User) -> bool:
+        is_theirs = cookie.is_of(user) and (not user.complete or cookie.has_details_of(user))
         return is_theirs and not self._terms.has_ended(cookie.session.id)
 
     def _may_sign_out(self, reading: Reading) -> bool:
@@ -326,7 +323,7 @@ class Exchange:
         It does not when reading the user failed, nor on a request from another site, which leaves the site's own
         ``SameSite=Strict`` cookie behind.
         """
-        return 200 <= self._status < 300 and not reading.failed and not self._request.cross_site
+        return 200 <= self._status < 300 and not isinstance(reading, NotKnown) and not self._request.cross_site
 
     def _go_without(self, changed_from: SealedSession | None) -> None:
         if changed_from:
