@@ -24,9 +24,8 @@ from viafoura_mw.response.guard import Request, can_sign_out
 from viafoura_mw.response.headers import Headers
 from viafoura_mw.response.proxies import PROOF
 from viafoura_mw.response.request import CONDITIONAL, FILE_EXTENSIONS, narrowed, says_https, wants_html
-from viafoura_mw.runtime import INSIDE, Runtime, reader_of, runtime_of
+from viafoura_mw.runtime import INSIDE, Runtime, runtime_of
 from viafoura_mw.settings import Settings
-from viafoura_mw.user.reader import UserReader
 from viafoura_mw.user.sources import UNBELIEVED
 from viafoura_mw.user.user import Reading
 from viafoura_mw.waiting import Timer, result_within, start_timer, taking
@@ -76,26 +75,19 @@ class ViafouraMiddleware:
         settings = settings or Settings.from_env()
         self._app = _single_callable(app)
         self._removed = frozenset(name.encode() for name in settings.response_headers)
-        self._runtime = runtime_of(settings) if settings.enabled else None
-        self._reader = reader_of(settings, self._runtime, otherwise="scope") if self._runtime else None
+        self._runtime = runtime_of(settings, otherwise="scope") if settings.enabled else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; of anything but HTTP only the headers that are for us alone are kept back."""
-        runtime, reader = self._runtime, self._reader
-        if (
-            scope["type"] != "http"
-            or runtime is None
-            or reader is None
-            or INSIDE in scope
-            or not _is_included(runtime, scope)
-        ):
+        runtime = self._runtime
+        if scope["type"] != "http" or runtime is None or INSIDE in scope or not _is_included(runtime, scope):
             if runtime is not None and runtime.proxies.has_secret:
                 _strip_proof(scope)
             removed = self._removed - scope.get(INSIDE, frozenset())
             await self._app(scope, receive, _removing(removed, send) if removed else send)
             return
         scope[INSIDE] = self._removed
-        response = _Response(runtime, reader, scope, send)
+        response = _Response(runtime, scope, send)
         try:
             await self._app(scope, receive, response.send)
             await response.end(returned=True)
@@ -173,12 +165,12 @@ class _Response:
         "_timer",
     )
 
-    def __init__(self, runtime: Runtime, reader: UserReader, scope: Scope, send: Send) -> None:
+    def __init__(self, runtime: Runtime, scope: Scope, send: Send) -> None:
         self._runtime = runtime
-        self._reader = reader
+        self._reader = runtime.reader
         self._scope = scope
         self._server_send = send
-        self._expected = reader.expect(scope)
+        self._expected = runtime.reader.expect(scope)
         # Now: what is inside may serve a HEAD by a GET, or take a prefix from the path.
         self._method: str = scope["method"]
         self._is_logout = runtime.rules.knows_logout_paths and runtime.rules.is_logout(self._method, _path(scope))
@@ -523,14 +515,14 @@ def _name(name: Any) -> bytes:
 def _text(value: Any) -> str:
     """A header's name or value as text; servers take strings and buffers as well."""
     if value.__class__ is bytes:
-        return value.decode("latin-1")  # type: ignore[no-any-return]
+        return value.decode("latin-1")
     return bytes(value).decode("latin-1") if isinstance(value, bytes | bytearray | memoryview) else str(value)
 
 
 def _bytes(body: Any) -> bytes | None:
     """The bytes of a body, as servers take it; ``None`` for what has none."""
     if body.__class__ is bytes:
-        return body  # type: ignore[no-any-return]
+        return body
     if body is None:
         return b""
     return bytes(body) if isinstance(body, bytes | bytearray | memoryview) else None

@@ -12,6 +12,8 @@ from viafoura_mw.response.hold import HoldBudget
 from viafoura_mw.response.proxies import ProxyTrust
 from viafoura_mw.response.request import RequestRules
 from viafoura_mw.settings import Settings
+from viafoura_mw.user.frameworks.django import session_cookie
+from viafoura_mw.user.reader import UserReader
 from viafoura_mw.viafoura.client import Viafoura
 from viafoura_mw.viafoura.sessions import Sessions
 
@@ -32,6 +34,7 @@ class Runtime:
     """
 
     policy: Policy
+    reader: UserReader
     rules: RequestRules
     proxies: ProxyTrust
     cookie: SessionCookie
@@ -47,9 +50,13 @@ class Runtime:
         return self.cookie.is_in(cookies) or self.rules.may_be_signed_in_by(cookies)
 
 
-def runtime_of(settings: Settings) -> Runtime:
-    """Put the parts together; opens nothing and starts nothing."""
+def runtime_of(settings: Settings, *, otherwise: str) -> Runtime:
+    """Put the parts together; opens nothing and starts nothing.
+
+    ``otherwise``: the preset that ``VIAFOURA_USER=auto`` means where no framework is recognised.
+    """
     notices = Notices()
+    reader = UserReader(settings.user, settings.user_sources, notices, otherwise=otherwise)
     cookie = cookie_of(settings)
     sessions = Sessions(viafoura_of(settings), timeout=settings.timeout, session_ttl=settings.session_ttl)
     policy = Policy(
@@ -65,13 +72,14 @@ def runtime_of(settings: Settings) -> Runtime:
     own_headers = settings.response_headers
     return Runtime(
         policy=policy,
+        reader=reader,
         rules=RequestRules(
             cookie_name=settings.cookie_name,
             include=settings.include,
             exclude=settings.exclude,
             logout_paths=settings.logout_paths,
             auth_cookies=settings.auth_cookies,
-            session_cookie=session_cookie if settings.user == "django" else str,
+            session_cookie=lambda: session_cookie() if reader.preset_name == "django" else "",
         ),
         proxies=ProxyTrust(settings.trusted_proxies, settings.proxy_secret, notices),
         cookie=cookie,

@@ -4,7 +4,6 @@ Every problem of an environment is found before one error tells them all, each b
 secret's value.
 """
 
-import dataclasses
 import difflib
 import ipaddress
 import logging
@@ -100,19 +99,15 @@ class Settings:
             raise SettingsError(problems)
         return settings
 
+    @property
+    def user_sources(self) -> sources.UserSources:
+        """What ``VIAFOURA_USER_ID``, ``_NAME`` and ``_EMAIL`` say, in the place of the preset's."""
+        own = self.user_id, self.user_name, self.user_email
+        return sources.UserSources(*own, strip_realm=self.user_strip_realm)
+
     def preset(self, name: str) -> presets.Preset:
-        """Preset ``name`` with what ``VIAFOURA_USER_ID``, ``_NAME`` and ``_EMAIL`` say instead."""
-        preset = presets.PRESETS[name]
-        fields = dataclasses.replace(
-            preset.sources,
-            id=self.user_id or preset.sources.id,
-            name=self.user_name or preset.sources.name,
-            email=self.user_email or preset.sources.email,
-            strip_realm=self.user_strip_realm,
-        )
-        # A framework's user may cost a query: it is not asked for where no field is read of it.
-        framework = preset.framework if "user" in fields.kinds() else None
-        return presets.Preset(fields, preset.user_object, framework)
+        """Preset ``name`` with :attr:`user_sources` instead of its own."""
+        return presets.chosen(name, self.user_sources)
 
     @property
     def response_headers(self) -> frozenset[str]:

@@ -23,9 +23,8 @@ from viafoura_mw.response.guard import Request, can_sign_out
 from viafoura_mw.response.headers import Headers
 from viafoura_mw.response.proxies import PROOF, replaces_headers
 from viafoura_mw.response.request import CONDITIONAL, narrowed, says_https, wants_html
-from viafoura_mw.runtime import INSIDE, Runtime, reader_of, runtime_of
+from viafoura_mw.runtime import INSIDE, Runtime, runtime_of
 from viafoura_mw.settings import Settings
-from viafoura_mw.user.reader import UserReader
 from viafoura_mw.user.sources import UNBELIEVED
 from viafoura_mw.user.user import Reading
 from viafoura_mw.viafoura.client import Session
@@ -52,19 +51,18 @@ class ViafouraMiddleware:
         settings = settings or Settings.from_env()
         self._app = app
         self._removed = settings.response_headers
-        self._runtime = runtime_of(settings) if settings.enabled else None
-        self._reader = reader_of(settings, self._runtime, otherwise="remote-user") if self._runtime else None
+        self._runtime = runtime_of(settings, otherwise="remote-user") if settings.enabled else None
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        runtime, reader = self._runtime, self._reader
-        if runtime is None or reader is None or INSIDE in environ or not _is_included(runtime, environ):
+        runtime = self._runtime
+        if runtime is None or INSIDE in environ or not _is_included(runtime, environ):
             if runtime is not None:
                 environ.pop(_PROOF, None)
             if removed := self._removed - environ.get(INSIDE, frozenset()):
                 start_response = _removing(removed, start_response)
             return self._app(environ, start_response)
         environ[INSIDE] = self._removed
-        response = _Response(runtime, reader, environ, start_response)
+        response = _Response(runtime, environ, start_response)
         try:
             iterable = self._app(environ, response.start_response)
         except BaseException:
@@ -109,7 +107,7 @@ def _without(names: frozenset[str], headers: Headers) -> Headers:
 def _text(value: Any) -> str:
     """A header's name or value as a string; servers take bytes and numbers as well."""
     if value.__class__ is str:
-        return value  # type: ignore[no-any-return]
+        return value
     return bytes(value).decode("latin-1") if isinstance(value, bytes | bytearray | memoryview) else str(value)
 
 
@@ -157,11 +155,9 @@ class _Response:
         "wrote",
     )
 
-    def __init__(
-        self, runtime: Runtime, reader: UserReader, environ: "WSGIEnvironment", start_response: "StartResponse"
-    ) -> None:
+    def __init__(self, runtime: Runtime, environ: "WSGIEnvironment", start_response: "StartResponse") -> None:
         self._runtime = runtime
-        self._reader = reader
+        self._reader = runtime.reader
         self._environ = environ
         self._server_start = start_response
         self._server_write: Write | None = None
@@ -173,7 +169,7 @@ class _Response:
         self.wrote = False
         self._said: dict[str, str] = {}  # the response's headers for `response:` sources
         self._believed = runtime.proxies.is_configured and self._is_from_proxy()
-        self._expected = reader.expect(environ)
+        self._expected = runtime.reader.expect(environ)
         # Now: what is inside may serve a HEAD by a GET, or take a prefix from the path.
         self._method: str = environ["REQUEST_METHOD"]
         self._is_logout = runtime.rules.knows_logout_paths and runtime.rules.is_logout(self._method, _path(environ))

@@ -17,10 +17,9 @@ PACKAGE = ROOT.name
 
 #: From the ground up; those of one line know nothing of each other.
 LAYERS = """
-    errors log dotenv interface
+    errors log dotenv interface per_process
     environment
-    user.sources
-    user.user
+    user.user user.fields user.once user.sources
     user.presets
     settings
     page.html page.codings page.charsets
@@ -35,7 +34,7 @@ LAYERS = """
     response.cookie
     response.request response.headers response.proxies
     response.exchange
-    user.frameworks
+    user.frameworks user.reading
     user.reader
     runtime
     loading waiting
@@ -149,7 +148,7 @@ def test_only_the_wsgi_door_knows_an_environs_keys() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith(("HTTP_", "wsgi."))
     }
-    assert knowing <= {"wsgi", "cgi", "demo", "testing", "commands"}
+    assert knowing <= {"wsgi", "cgi", "demo", "testing", "commands", "user.sources"}
 
 
 def test_only_the_settings_read_the_environment() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from tests.support.doors import environ_of, scope_of
-from viafoura_mw import Settings
 from viafoura_mw.log import Notices
 from viafoura_mw.user import frameworks
 from viafoura_mw.user.reader import UserReader
-from viafoura_mw.user.user import Reading, User
+from viafoura_mw.user.sources import UserSources
+from viafoura_mw.user.user import NotKnown, Reading, User
 
 HEAD_ONLY = "the user is read when the head has come"
 FIRST_CHUNK = "the user is read with the first chunk"
@@ -30,8 +30,8 @@ class Asked:
 
     @property
     def user(self) -> User | None:
-        assert not self.reading.failed
-        return self.reading.user
+        assert not isinstance(self.reading, NotKnown)
+        return self.reading if isinstance(self.reading, User) else None
 
     def cookies(self) -> dict[str, str]:
         """The cookies that the response sets."""
@@ -39,10 +39,9 @@ class Asked:
         return dict(pair.split("=", 1) for pair in pairs)
 
 
-def reader_of(preset: str, *, asgi: bool = False, **fields: Any) -> UserReader:
+def reader_of(preset: str, own: UserSources = UserSources(), *, asgi: bool = False) -> UserReader:  # noqa: B008
     """A reader of users by ``preset``."""
-    settings = Settings(site_id="site", api_key="key", user=preset, **fields)
-    return UserReader(settings, Notices(), otherwise="scope" if asgi else "remote-user")
+    return UserReader(preset, own, Notices(), otherwise="scope" if asgi else "remote-user")
 
 
 def ask(
@@ -60,10 +59,10 @@ def ask(
     sent = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())} if cookies else {}
     environ = environ_of(method, path, {**sent, **(headers or {})})
     served = reader.expect(environ)
-    asked = Asked(0, [], b"", Reading())
+    asked = Asked(0, [], b"", NotKnown())
 
     def read() -> None:
-        asked.reading = reader.read_in_environ(environ, {"environ": environ}.get)
+        asked.reading = reader.read_in_environ(environ, {"environ": environ}.get, served)
 
     def start_response(status: str, fields: list[tuple[str, str]], exc_info: Any = None) -> Any:
         asked.status, asked.headers = int(status[:3]), fields
@@ -80,7 +79,6 @@ def ask(
     finally:
         if hasattr(iterable, "close"):
             iterable.close()
-    del served
     return asked
 
 
@@ -94,7 +92,7 @@ def ask_asgi(
     pairs = "; ".join(f"{name}={value}" for name, value in (cookies or {}).items())
     scope = scope_of("GET", path, {"Cookie": pairs} if pairs else {})
     served = reader.expect(scope)
-    asked = Asked(0, [], b"", Reading())
+    asked = Asked(0, [], b"", NotKnown())
     left = asyncio.Event()
 
     async def receive() -> dict[str, Any]:
@@ -111,11 +109,10 @@ def ask_asgi(
             asked.status = message["status"]
             asked.headers = [(name.decode(), value.decode("latin-1")) for name, value in message["headers"]]
         elif not asked.body:
-            asked.reading = await reader.read_in_scope(scope, {"scope": scope}.get)
+            asked.reading = await reader.read_in_scope(scope, {"scope": scope}.get, served)
         asked.body += message.get("body", b"")
 
     asyncio.run(application(scope, receive, send))
-    del served
     return asked
 
 

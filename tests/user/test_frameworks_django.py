@@ -13,8 +13,10 @@ import pytest
 from tests.support.doors import environ_of, scope_of
 from tests.support.framework_reading import Asked, alone, ask, ask_asgi, reader_of
 from viafoura_mw import Settings, asgi, wsgi
+from viafoura_mw.log import Notices
 from viafoura_mw.testing import SimulatedViafoura
 from viafoura_mw.user import frameworks
+from viafoura_mw.user.user import Nobody, NotKnown, User
 
 pytest.importorskip("django", reason="Django is not installed")
 
@@ -286,13 +288,69 @@ def test_reads_a_session_that_has_expired_as_nobody(ask_site: Ask) -> None:
         assert session_files() == before
 
 
+def back_soon(get_response: Any) -> Any:
+    """A site's own middleware, that answers above its authentication."""
+    from django.http import HttpResponse
+
+    return lambda request: HttpResponse(TAG)
+
+
 @both_kinds
-def test_reads_nobody_where_the_site_has_no_user(ask_site: Ask) -> None:
-    """A site without the authentication middleware has nobody signed in, and one without sessions too."""
+@pytest.mark.parametrize("middleware", [[], ["back_soon"], ["back_soon", "auth"]])
+def test_does_not_know_who_asks_where_the_site_has_not_asked(ask_site: Ask, middleware: list[str]) -> None:
+    """A page that is answered above AuthenticationMiddleware logs nobody out."""
+    from django.conf import settings
     from django.test.utils import override_settings
 
-    with override_settings(MIDDLEWARE=[]):
-        assert ask_site("/").user is None
+    cookies = ask_site("/in/ann").cookies()
+    paths = {"back_soon": [f"{__name__}.back_soon"], "auth": settings.MIDDLEWARE}
+    with override_settings(MIDDLEWARE=[path for name in middleware for path in paths[name]]):
+        assert ask_site("/", cookies).reading == NotKnown()
+
+
+@both_kinds
+@pytest.mark.parametrize("path", ["/", "/out"])
+def test_knows_that_nobody_is_signed_in_where_the_site_has_asked(ask_site: Ask, path: str) -> None:
+    """The request has a user, who is anonymous."""
+    assert ask_site(path).reading == Nobody()
+
+
+class NoUser:
+    """A site's own way to say that nobody is there."""
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: Any) -> Any:
+        request.user = None
+        return self.get_response(request)
+
+
+@pytest.mark.parametrize("kind", ["wsgi"])
+def test_takes_a_user_that_is_none_for_nobody(ask_site: Ask) -> None:
+    """The place was laid out."""
+    from django.test.utils import override_settings
+
+    with override_settings(MIDDLEWARE=[f"{__name__}.NoUser"]):
+        assert ask_site("/").reading == Nobody()
+
+
+@both_kinds
+def test_a_hook_that_fails_breaks_no_page(
+    ask_site: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The response is the site's, and the user is not known; the log has the type of what was raised, and no more."""
+    from viafoura_mw.user.frameworks import served
+
+    def leave(*_: Any) -> None:
+        raise KeyError("ann@site.example")
+
+    monkeypatch.setattr(served, "leave", leave)
+    monkeypatch.setattr(Notices, "tell", lambda _, kind, level, sentence, *values: told.append(sentence % values))
+    told: list[str] = []
+    asked = ask_site("/")
+    assert (asked.status, asked.body, asked.reading) == (200, TAG, NotKnown())
+    assert told == ["the hook of preset django failed (KeyError): the user is not known"]
 
 
 @both_kinds
@@ -305,7 +363,7 @@ def test_what_the_site_raises_is_a_failure_and_not_a_visitor_who_left(ask_site: 
         broken = ask_site("/in/ann")
         asked = ask_site("/", {**cookies, **broken.cookies()})
     assert asked.status == 200
-    assert asked.reading.failed
+    assert isinstance(asked.reading, NotKnown)
 
 
 class BrokenBackend:
@@ -337,7 +395,7 @@ def test_reads_through_an_environ_that_was_copied() -> None:
     """A layer between may hand a copy of the environ on."""
     from django.core.handlers.wsgi import WSGIHandler
 
-    assert not ask(reader_of("django"), WSGIHandler(), "/in/ann", through=dict).reading.failed
+    assert isinstance(ask(reader_of("django"), WSGIHandler(), "/in/ann", through=dict).reading, User)
 
 
 def test_an_explicit_preset_without_the_framework_is_a_failure() -> None:
@@ -347,13 +405,13 @@ def test_an_explicit_preset_without_the_framework_is_a_failure() -> None:
         start_response("200 OK", [])
         return [TAG]
 
-    assert ask(reader_of("django"), application).reading.failed
+    assert isinstance(ask(reader_of("django"), application).reading, NotKnown)
 
     async def asgi_application(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": TAG})
 
-    assert ask_asgi(reader_of("django", asgi=True), asgi_application).reading.failed
+    assert isinstance(ask_asgi(reader_of("django", asgi=True), asgi_application).reading, NotKnown)
 
 
 @both_kinds

@@ -1,6 +1,10 @@
 """Flask-Login's user is read from outside, and nothing of the site is written."""
 
 import gc
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,12 +12,14 @@ import pytest
 from tests.support.doors import environ_of
 from tests.support.framework_reading import FIRST_CHUNK, HEAD_ONLY, Asked, alone, ask, ask_asgi, reader_of
 from viafoura_mw import Settings, wsgi
+from viafoura_mw.log import Notices
 from viafoura_mw.user import frameworks
+from viafoura_mw.user.sources import UserSources, parse
+from viafoura_mw.user.user import NotKnown, User
 
 pytest.importorskip("flask_login", reason="Flask-Login is not installed")
 
-from flask import Flask, stream_with_context
-from flask.globals import request_ctx
+from flask import Flask, session, stream_with_context
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
 __all__ = ["alone"]  # a fixture, for each test of this module
@@ -82,7 +88,7 @@ def app(directory: Directory) -> Flask:
 
     @site.after_request
     def keep(response: Any) -> Any:
-        kept = request_ctx.session
+        kept = session._get_current_object()
         directory.sessions.append((kept, dict(kept)))
         return response
 
@@ -224,7 +230,7 @@ def test_what_the_site_raises_is_a_failure_and_not_a_visitor_who_left(app: Flask
     cookies = signed_in(app, "broken")
     asked = ask(reader_of("flask-login"), app, "/", cookies)
     assert asked.status == 200
-    assert asked.reading.failed
+    assert isinstance(asked.reading, NotKnown)
     assert ask(reader_of("flask-login"), app, "/", signed_in(app, "gone")).user is None
 
 
@@ -234,14 +240,14 @@ def test_what_the_end_of_a_context_raises_is_a_failure(app: Flask, directory: Di
     directory.at_the_end = [None, OSError("no directory")]
     asked = ask(reader_of("flask-login"), app, "/", cookies)
     assert asked.status == 200
-    assert asked.reading.failed
+    assert isinstance(asked.reading, NotKnown)
 
 
 def test_an_application_without_a_login_manager_says_nothing() -> None:
     """Flask alone has no user."""
     bare = Flask("bare")
     bare.add_url_rule("/", view_func=lambda: TAG)
-    assert ask(reader_of("flask-login"), bare).reading.failed
+    assert isinstance(ask(reader_of("flask-login"), bare).reading, NotKnown)
     gc.collect()
     assert frameworks.recognised(asgi=False) is None
 
@@ -260,15 +266,109 @@ def test_under_asgi_the_preset_is_a_failure() -> None:
         await send({"type": "http.response.body", "body": TAG.encode()})
 
     asked: Asked = ask_asgi(reader_of("flask-login", asgi=True), application)
-    assert asked.reading.failed
+    assert isinstance(asked.reading, NotKnown)
 
 
-def test_without_signals_the_preset_is_a_failure(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Flask before 2.3 has signals only where blinker is installed."""
-    import sys
+@pytest.mark.parametrize("session", ["_session", "session"])
+def test_finds_the_session_under_either_of_its_names(app: Flask, session: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flask 3.1.3 has renamed it, so that the name of before says who has asked for it."""
+    from viafoura_mw.user.frameworks import flask_login
 
-    monkeypatch.delitem(sys.modules, "blinker")
-    assert not frameworks.prepare("flask-login")
+    kept = SimpleNamespace(**{session: {"_user_id": "ann"}})
+    entered: list[tuple[str, Any]] = []
+
+    @contextmanager
+    def enter(context: Any, name: str, copy: Any) -> Iterator[None]:
+        entered.append((name, dict(copy)))
+        yield
+
+    monkeypatch.setattr(flask_login, "_entered", enter)
+    with app.test_request_context(), flask_login._loaded_again(kept):
+        assert entered == [(session, {"_user_id": "ann"})]
+
+
+@pytest.mark.parametrize("name", ["_cv_request", "_cv_app", "_request_ctx_stack"])
+def test_finds_the_context_of_each_generation_of_flask(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stack before Flask 2.2, then two variables, one since 3.2."""
+    from viafoura_mw.user.frameworks import flask_login
+
+    context = object()
+    place = SimpleNamespace(top=context) if name == "_request_ctx_stack" else SimpleNamespace(get=lambda _: context)
+    monkeypatch.setitem(sys.modules, "flask.globals", SimpleNamespace(**{name: place}))
+    assert flask_login._current_context() is context
+
+
+def test_does_without_signals(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flask before 2.3 has them only where blinker is installed."""
+    monkeypatch.delitem(sys.modules, "blinker", raising=False)
+    assert frameworks.prepare("flask-login")
+    assert ask(reader_of("flask-login"), app, "/", signed_in(app)).user == User("ann", "Ann", "ann@site.example")
+
+
+def test_reads_a_user_that_is_kept_in_the_context(app: Flask, directory: Directory) -> None:
+    """As Flask-Login did before 0.6.2."""
+
+    @app.after_request
+    def move(response: Any) -> Any:
+        from flask import g
+
+        g.pop("_login_user", None)
+        flask_context().user = Member("ben")
+        return response
+
+    cookies = signed_in(app)
+    directory.asked = 0
+    assert ask(reader_of("flask-login"), app, "/touched", cookies).user == User("ben", "Ben", "ben@site.example")
+    assert directory.asked == 1
+
+
+def flask_context() -> Any:
+    """The request's context, in any Flask."""
+    from viafoura_mw.user.frameworks import flask_login
+
+    return flask_login._current_context()
+
+
+def test_a_hook_that_fails_breaks_no_page(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A context that another Flask keeps elsewhere: the response is the site's, the user is not known."""
+    from viafoura_mw.user.frameworks import flask_login
+
+    def missing() -> Any:
+        raise KeyError("_cv_app")
+
+    told: list[str] = []
+    monkeypatch.setattr(Notices, "tell", lambda _, kind, level, sentence, *values: told.append(sentence % values))
+    cookies = signed_in(app)
+    monkeypatch.setattr(flask_login, "_current_context", missing)
+    asked = ask(reader_of("flask-login"), app, "/touched", cookies)
+    assert (asked.status, asked.reading) == (200, NotKnown())
+    assert told == ["the hook of preset flask-login failed (KeyError): the user is not known"]
+
+
+def test_an_id_that_is_a_credential_is_not_taken(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flask-Security's changes with the password."""
+    cookies = signed_in(app)
+    for path in ("/", "/touched"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Member, "get_id", lambda _: "a token")
+            assert ask(reader_of("flask-login"), app, path, cookies).reading == NotKnown()
+            own = reader_of("flask-login", UserSources(parse("user:id")))
+            assert ask(own, app, path, cookies).user == User("ann", "Ann", "ann@site.example")
+
+
+def test_a_directory_that_is_down_is_asked_once_again(app: Flask, directory: Directory) -> None:
+    """For a user who cannot be read any more, whatever is read of them."""
+
+    @app.get("/lost")
+    def lost() -> str:
+        from flask import g
+
+        session["_user_id"] = "broken"
+        g._login_user = Expired("broken")
+        return TAG
+
+    assert ask(reader_of("flask-login"), app, "/lost").reading == NotKnown()
+    assert directory.asked == 1
 
 
 def test_serves_a_flask_page_through_the_wsgi_door(app: Flask, settings: Settings) -> None:

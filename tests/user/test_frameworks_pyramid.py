@@ -9,7 +9,9 @@ import pytest
 from tests.support.doors import environ_of
 from tests.support.framework_reading import alone, ask, reader_of
 from viafoura_mw import Settings, wsgi
+from viafoura_mw.log import Notices
 from viafoura_mw.user import frameworks
+from viafoura_mw.user.user import Nobody, NotKnown, User
 
 pytest.importorskip("pyramid", reason="Pyramid is not installed")
 
@@ -193,7 +195,90 @@ def test_what_the_site_raises_is_a_failure_and_not_a_visitor_who_left(app: Any, 
     policy.identities = {}
     asked = ask(reader_of("pyramid"), app, "/", cookies)
     assert asked.status == 200
-    assert asked.reading.failed
+    assert isinstance(asked.reading, NotKnown)
+
+
+def test_reads_the_rest_from_the_sites_own_user(policy: Policy) -> None:
+    """Pyramid 1.10 has no identity; sites of any version put a user into the request."""
+    cookies = signed_in(configured(policy))
+    with Configurator() as config:
+        config.set_security_policy(policy)
+        config.add_request_method(lambda _: SimpleNamespace(name="Annie", email="annie@site.example"), "user", True)
+        config.add_route("page", "/")
+        config.add_view(lambda request: Response(TAG), route_name="page")
+    reading = ask(reader_of("pyramid"), config.make_wsgi_app(), "/", cookies).user
+    assert reading == User("a-1", "Annie", "annie@site.example")
+
+
+class Broken:
+    """A user of the site's whose code has a fault."""
+
+    @property
+    def name(self) -> str:
+        return self.row  # type: ignore[attr-defined, no-any-return]
+
+
+def test_what_the_sites_own_user_raises_is_no_absence(policy: Policy) -> None:
+    """A fault in its code is told apart from a name that it does not have."""
+    policy.identities = {"ann": Broken()}
+    app = configured(policy)
+    user = ask(reader_of("pyramid"), app, "/", signed_in(app)).user
+    assert user == User("7", "7")
+    assert not user.complete
+
+
+class Old:
+    """An authentication policy, as before Pyramid 2."""
+
+    def authenticated_userid(self, request: Any) -> Any:
+        return request.headers.get("X-Test-User")
+
+    unauthenticated_userid = authenticated_userid
+
+    def effective_principals(self, request: Any) -> list[str]:
+        return []
+
+    def remember(self, request: Any, userid: Any, **kw: Any) -> list[tuple[str, str]]:
+        return []
+
+    def forget(self, request: Any) -> list[tuple[str, str]]:
+        return []
+
+
+@pytest.mark.filterwarnings("ignore:Authentication and authorization policies:DeprecationWarning")
+def test_reads_by_an_authentication_policy() -> None:
+    """As sites have had since before Pyramid 2, with a user of their own in the request or without."""
+    from pyramid.authorization import ACLAuthorizationPolicy
+
+    with Configurator() as config:
+        config.set_authorization_policy(ACLAuthorizationPolicy())
+        config.set_authentication_policy(Old())
+        config.add_route("page", "/")
+        config.add_view(lambda request: Response(TAG), route_name="page")
+    app = config.make_wsgi_app()
+    assert frameworks.recognised(asgi=False) == "pyramid"
+    assert ask(reader_of("pyramid"), app, headers={"X-Test-User": "ann"}).user == User("ann", "ann")
+    assert ask(reader_of("pyramid"), app).reading == Nobody()
+
+
+def test_does_not_know_who_asks_a_site_without_a_policy() -> None:
+    """Nobody asked."""
+    assert ask(reader_of("pyramid"), configured(None)).reading == NotKnown()
+
+
+def test_a_hook_that_fails_breaks_no_page(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The response is the site's, and the user is not known."""
+    from viafoura_mw.user.frameworks import served
+
+    def leave(*_: Any) -> None:
+        raise KeyError("ann@site.example")
+
+    told: list[str] = []
+    monkeypatch.setattr(Notices, "tell", lambda _, kind, level, sentence, *values: told.append(sentence % values))
+    monkeypatch.setattr(served, "leave", leave)
+    asked = ask(reader_of("pyramid"), app)
+    assert (asked.status, asked.reading) == (200, NotKnown())
+    assert told == ["the hook of preset pyramid failed (KeyError): the user is not known"]
 
 
 def test_pyramid_is_recognised_by_its_router(app: Any) -> None:

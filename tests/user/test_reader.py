@@ -1,30 +1,35 @@
-"""The reading of the user: by one preset for the process, loading nothing that need not be loaded."""
+"""The reading of users: by one preset for the process, loading nothing that need not be loaded."""
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from viafoura_mw import Settings
 from viafoura_mw.log import Notices
 from viafoura_mw.user import frameworks
+from viafoura_mw.user.frameworks.served import leave
 from viafoura_mw.user.reader import UserReader
-from viafoura_mw.user.sources import parse
-from viafoura_mw.user.user import FAILED, NOBODY, Reading, User
-
-PROXY = {"proxy_secret": ("a-long-proxy-secret",)}
+from viafoura_mw.user.sources import UNBELIEVED, UserSources, parse
+from viafoura_mw.user.user import Nobody, NotKnown, Reading, User
 
 
-def reader(otherwise: str = "remote-user", **fields: Any) -> UserReader:
-    sources = {name: parse(value) if name.startswith("user_") else value for name, value in fields.items()}
-    return UserReader(Settings(site_id="site", api_key="key", **sources), Notices(), otherwise=otherwise)
+def reader(otherwise: str = "remote-user", user: str = "auto", **own: str) -> UserReader:
+    """A reader by preset ``user`` with the site's ``own`` sources."""
+    sources = UserSources(**{name: parse(text) for name, text in own.items()})
+    return UserReader(user, sources, Notices(), otherwise=otherwise)
 
 
 def root(**roots: Any) -> Callable[[str], Any]:
     return roots.get
+
+
+def read(some: UserReader, **roots: Any) -> Reading | None:
+    """What a reader reads for free where nothing was expected."""
+    return some.read_free(root(**roots), None)
 
 
 @pytest.fixture
@@ -73,8 +78,8 @@ class TestAuto:
         """``REMOTE_USER`` under WSGI, the scope's user under ASGI; named in the log."""
         recognises(None)
         caplog.set_level(logging.INFO)
-        reading = reader(otherwise).read(root(environ={"REMOTE_USER": "ann"}, scope={"user": "ann"}))
-        assert reading == Reading(User("ann", "ann"))
+        reading = read(reader(otherwise), environ={"REMOTE_USER": "ann"}, scope={"user": "ann"})
+        assert reading == User("ann", "ann")
         assert caplog.messages == [f"VIAFOURA_USER=auto: the user is read by preset {otherwise}"]
 
     def test_is_a_frameworks_where_one_runs(self, recognises: Callable[[Any], list[bool]]) -> None:
@@ -100,142 +105,118 @@ class TestAuto:
         """No page breaks, nobody is logged out, and the next page tries again."""
         recognises(RuntimeError("half made"))
         auto = reader()
-        assert auto.read(root(environ={"REMOTE_USER": "ann"})) is FAILED
+        environ = {"REMOTE_USER": "ann"}
+        assert read(auto, environ=environ) == NotKnown()
+        assert auto.framework is None
+        assert auto.read_in_environ(environ, root(environ=environ), None) == NotKnown()
+        assert asyncio.run(auto.read_in_scope(environ, root(environ=environ), None)) == NotKnown()
         assert caplog.messages == ["whether a framework runs cannot be told (RuntimeError)"]
         recognises(None)
-        assert auto.read(root(environ={"REMOTE_USER": "ann"})).user == User("ann", "ann")
+        assert read(auto, environ=environ) == User("ann", "ann")
 
-    def test_never_reads_a_header(self, recognises: Callable[[Any], list[bool]]) -> None:
+    @pytest.mark.parametrize("otherwise", ["remote-user", "scope"])
+    def test_never_reads_a_header(self, otherwise: str, recognises: Callable[[Any], list[bool]]) -> None:
         """Nobody is signed in by what a visitor sends."""
         recognises(None)
-        assert reader("scope").read(root(header={"Remote-User": "ann", "X-Forwarded-User": "ann"})) == NOBODY
+        headers = {"Remote-User": "ann", "X-Forwarded-User": "ann", "REMOTE_USER": "ann", "user": "ann"}
+        assert not isinstance(read(reader(otherwise), header=headers, environ={}, scope={}), User)
+
+    def test_reads_the_sites_own_sources_whatever_runs(self, recognises: Callable[[Any], list[bool]]) -> None:
+        """``VIAFOURA_USER_ID`` is the only source of the id."""
+        recognises(None)
+        auto = reader(id="environ:uid", name="environ:name")
+        assert read(auto, environ={"uid": "7", "name": "Ann", "REMOTE_USER": "ben"}) == User("7", "Ann")
 
 
 class TestPresets:
     """What else ``VIAFOURA_USER`` may say."""
 
     @pytest.mark.parametrize(
-        ("fields", "roots"),
+        ("user", "own", "roots"),
         [
-            ({"user": "remote-user"}, {"environ": {"REMOTE_USER": "ann"}}),
-            ({"user": "scope"}, {"scope": {"user": SimpleNamespace(id="ann")}}),
-            ({"user": "scope"}, {"scope": {"user": {"sub": "ann"}}}),
-            ({"user": "scope"}, {"scope": {"state": {"user": SimpleNamespace(username="ann")}}}),
-            ({"user": "shibboleth"}, {"environ": {"eppn": "ann"}}),
-            ({"user": "authelia", **PROXY}, {"header": {"Remote-User": "ann"}}),
-            ({"user": "oauth2-proxy", **PROXY}, {"header": {"X-Forwarded-User": "ann"}}),
-            ({"user": "off", "user_id": "environ:beaker.session/uid"}, {"environ": {"beaker.session": {"uid": "ann"}}}),
-            ({"user": "off", "user_id": "response:X-Uid"}, {"response": {"x-uid": "ann"}}),
+            ("remote-user", {}, {"environ": {"REMOTE_USER": "ann"}}),
+            ("scope", {}, {"scope": {"user": SimpleNamespace(id="ann")}}),
+            ("scope", {}, {"scope": {"user": {"sub": "ann"}}}),
+            ("scope", {}, {"scope": {"state": {"user": SimpleNamespace(username="ann")}}}),
+            ("shibboleth", {}, {"environ": {"eppn": "ann"}}),
+            ("authelia", {}, {"header": {"Remote-User": "ann"}}),
+            ("oauth2-proxy", {}, {"header": {"X-Forwarded-User": "ann"}}),
+            ("off", {"id": "environ:beaker.session/uid"}, {"environ": {"beaker.session": {"uid": "ann"}}}),
+            ("off", {"id": "response:X-Uid"}, {"response": {"x-uid": "ann"}}),
+            ("off", {"id": "environ:HTTP_X_USER"}, {"header": {"X-User": "ann"}, "environ": {"HTTP_X_USER": "ben"}}),
         ],
     )
-    def test_read_their_user(self, fields: dict[str, Any], roots: dict[str, Any]) -> None:
-        """Each at its place."""
-        assert reader(**fields).read(root(**roots)) == Reading(User("ann", "ann"))
+    def test_are_read_for_free(self, user: str, own: dict[str, str], roots: dict[str, Any]) -> None:
+        """Without any framework."""
+        some = reader(user=user, **own)
+        assert some.framework is None
+        assert read(some, **roots) == User("ann", "ann")
+        assert some.read_in_environ({}, root(**roots), None) == User("ann", "ann")
 
-    def test_that_are_off_read_nobody(self) -> None:
-        """``off`` reads nothing but what the variables say."""
-        assert reader(user="off").read(root(environ={"REMOTE_USER": "ann"}, scope={"user": "ann"})) == NOBODY
+    def test_of_a_framework_must_ask_it(self) -> None:
+        """Unless nothing is read of its user."""
+        assert read(reader(user="django"), environ={}) is None
+        assert reader(user="django", id="environ:uid").framework == "django"
+        assert reader(user="django", id="environ:a", name="environ:b", email="environ:c").framework is None
 
+    def test_of_a_framework_is_not_asked_who_is_nobody(self) -> None:
+        """What says so for free saves the query; of a user, the framework has the rest."""
+        some = reader(user="django", id="environ:uid")
+        assert read(some, environ={"uid": None}) == Nobody()
+        assert read(some, environ={}) == NotKnown()
+        assert read(some, environ={"uid": "7"}) is None
 
-class TestUserObject:
-    """The object that ``user:`` sources read, under ASGI."""
+    def test_note_what_the_server_wrote(self) -> None:
+        """Its texts are bytes, the application's are not."""
+        some = reader(user="remote-user", name="environ:name")
+        environ: dict[str, Any] = {"REMOTE_USER": "AndrÃ©", "name": "ZoÃ«", "HTTP_COOKIE": "é"}
+        expected = some.expect(environ)
+        reading = some.read_free(root(environ=environ), expected)
+        assert reading == User("André", "Zoë")
+        environ["REMOTE_USER"] = "".join(["Andr", "Ã©"])
+        reading = some.read_free(root(environ=environ), expected)
+        assert reading == User("AndrÃ©", "Zoë")
 
-    @pytest.mark.parametrize(
-        ("user", "identifier"), [("ann", "ann"), (7, "7"), ("ann@site.example", "ann@site.example")]
-    )
-    def test_that_is_a_string_is_its_own_id(self, user: Any, identifier: str) -> None:
-        """So is a number."""
-        reading = reader(user="scope").read(root(scope={"user": user}))
-        assert reading.user is not None
-        assert reading.user.id == identifier
-
-    @pytest.mark.parametrize("user", [None, "", 0, False, {}, SimpleNamespace(is_authenticated=False, id="anonymous")])
-    def test_that_is_nobody_is_nobody(self, user: Any) -> None:
-        """An unauthenticated user may be an object with an id."""
-        assert reader(user="scope").read(root(scope={"user": user, "state": {}})) == NOBODY
-
-    def test_is_the_first_that_is_somebody(self) -> None:
-        """A framework's anonymous user hides no user that the site's own middleware has found."""
-        scope = {"user": SimpleNamespace(is_authenticated=False), "state": {"user": "ann"}}
-        assert reader(user="scope").read(root(scope=scope)) == Reading(User("ann", "ann"))
-
-    def test_gives_the_first_of_its_names(self) -> None:
-        """The contract's order."""
-        user = {"username": "d", "name": "c", "full_name": "b", "display_name": "a", "email": "a@b.c", "id": 1}
-        names = []
-        for key in ("display_name", "full_name", "name", "username"):
-            reading = reader(user="scope").read(root(scope={"user": user}))
-            assert reading.user is not None
-            names.append(reading.user.name)
-            del user[key]
-        assert names == ["a", "b", "c", "d"]
-
-    def test_gives_the_first_of_its_ids(self) -> None:
-        """The contract's order, which never changes."""
-        user = {"id": "a", "pk": "b", "identity": "c", "sub": "d", "username": "e"}
-        ids = []
-        for key in [*user]:
-            reading = reader(user="scope").read(root(scope={"user": user}))
-            assert reading.user is not None
-            ids.append(reading.user.id)
-            del user[key]
-        assert ids == ["a", "b", "c", "d", "e"]
-
-    @pytest.mark.parametrize("fails", [False, True])
-    def test_is_loaded_once(self, fails: bool) -> None:
-        """A database that is down is not asked for each field again."""
-        loads: list[str] = []
-
-        def load(kind: str) -> Any:
-            if kind == "environ":
-                return {"id": "ann"}
-            loads.append(kind)
-            if fails:
-                raise RuntimeError("no database")
-            return {"email": "ann@site.example"}
-
-        reading = reader(user="django", user_id="environ:id").read(load)
-        assert reading.partial is fails
-        assert loads == ["user"]
-
-    def test_is_not_loaded_where_nothing_of_it_is_read(self) -> None:
-        """What is free is read first."""
-        with_name = reader(user="off", user_id="environ:id|user:pk", user_name="environ:name|user:name")
-        reading = with_name.read({"environ": {"id": "1", "name": "Ann"}}.__getitem__)
-        assert reading == Reading(User("1", "Ann"))
+    @pytest.mark.parametrize("environ", [{}, {"REMOTE_USER": "ann"}, {"REMOTE_USER": None}, {"REMOTE_USER": object()}])
+    def test_note_nothing_that_is_no_text_of_bytes(self, environ: dict[str, Any]) -> None:
+        """ASCII is the same either way: nothing is kept of an ordinary request."""
+        assert reader(user="remote-user").expect(environ) is None
 
 
 class TestForesight:
     """What can be known of the user before it is read, without loading anything."""
 
     @pytest.mark.parametrize(
-        ("fields", "roots", "may_be"),
+        ("user", "own", "roots", "may_be"),
         [
-            ({"user": "remote-user"}, {"environ": {}}, False),
-            ({"user": "remote-user"}, {"environ": {"REMOTE_USER": "ann"}}, True),
-            ({"user": "scope"}, {"scope": {}}, False),
-            ({"user": "scope"}, {"scope": {"state": {}}}, False),
-            ({"user": "scope"}, {"scope": {"state": {"user": None}}}, False),
-            ({"user": "scope"}, {"scope": {"state": {"user": "ann"}}}, True),
-            ({"user": "scope"}, {"scope": {"user": object()}}, True),
-            ({"user": "scope"}, {"scope": {"state": object()}}, True),
-            ({"user": "off", "user_id": "environ:session/uid"}, {"environ": {"session": object()}}, True),
-            ({"user": "off", "user_id": "environ:session/uid"}, {"environ": {}}, False),
-            ({"user": "authelia", **PROXY}, {"header": MappingProxyType({"Remote-User": "ann"})}, True),
-            ({"user": "authelia", **PROXY}, {"header": MappingProxyType({})}, False),
-            ({"user": "authelia", **PROXY}, {}, False),
-            ({"user": "off"}, {"environ": {"REMOTE_USER": "ann"}}, False),
+            ("remote-user", {}, {"environ": {}}, False),
+            ("remote-user", {}, {"environ": {"REMOTE_USER": "ann"}}, True),
+            ("scope", {}, {"scope": {}}, False),
+            ("scope", {}, {"scope": {"state": {}}}, False),
+            ("scope", {}, {"scope": {"state": {"user": None}}}, False),
+            ("scope", {}, {"scope": {"state": {"user": "ann"}}}, True),
+            ("scope", {}, {"scope": {"user": object()}}, True),
+            ("scope", {}, {"scope": {"state": object()}}, True),
+            ("off", {"id": "environ:session/uid"}, {"environ": {"session": object()}}, True),
+            ("off", {"id": "environ:session/uid"}, {"environ": {}}, False),
+            ("authelia", {}, {"header": MappingProxyType({"Remote-User": "ann"})}, True),
+            ("authelia", {}, {"header": MappingProxyType({})}, False),
+            ("authelia", {}, {"header": UNBELIEVED}, False),
+            ("authelia", {}, {}, False),
+            ("off", {}, {"environ": {"REMOTE_USER": "ann"}}, False),
         ],
     )
-    def test_tells_that_nobody_is_set(self, fields: dict[str, Any], roots: dict[str, Any], may_be: bool) -> None:
+    def test_tells_that_nobody_is_set(
+        self, user: str, own: dict[str, str], roots: dict[str, Any], may_be: bool
+    ) -> None:
         """Certain only when it says no."""
-        some = reader(**fields)
+        some = reader(user=user, **own)
         assert some.may_be_set(root(**roots)) is may_be
         assert some.may_find(root(**roots)) is may_be
 
     def test_finds_what_comes_with_the_response(self) -> None:
         """A ``response:`` source has nothing to say before."""
-        some = reader(user="off", user_id="response:X-Uid")
+        some = reader(user="off", id="response:X-Uid")
         assert not some.may_be_set(root())
         assert some.may_find(root())
 
@@ -249,18 +230,18 @@ class TestForesight:
 class TestFrameworks:
     """What is done around a framework whose user is read."""
 
-    @pytest.mark.parametrize("fields", [{"user": "remote-user"}, {"user": "off"}, {"user": "scope"}])
-    def test_nothing_is_laid_out_for_a_preset_without_one(self, fields: dict[str, Any]) -> None:
+    @pytest.mark.parametrize("user", ["remote-user", "off", "scope"])
+    def test_nothing_is_laid_out_for_a_preset_without_one(self, user: str) -> None:
         """The environ stays the server's."""
         environ: dict[str, Any] = {}
-        assert reader(**fields).expect(environ) is None
+        assert reader(user=user).expect(environ) is None
         assert not environ
 
-    @pytest.mark.parametrize("fields", [{}, {"user": "django"}])
-    def test_a_place_is_laid_out_for_others(self, fields: dict[str, Any]) -> None:
+    @pytest.mark.parametrize("user", ["auto", "django"])
+    def test_a_place_is_laid_out_for_others(self, user: str) -> None:
         """It lasts as long as the caller keeps it."""
         environ: dict[str, Any] = {}
-        assert reader(**fields).expect(environ) is not None
+        assert reader(user=user).expect(environ) is not None
         assert environ
 
     def test_is_hooked_until_nothing_is_left_to_be(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,17 +264,50 @@ class TestFrameworks:
         monkeypatch.setattr(frameworks, "prepare", prepare)
         some = reader(user="django")
         environ: dict[str, Any] = {}
-        some.expect(environ)
-        assert some.read_in_environ(environ, root(environ=environ)) is FAILED
-        assert caplog.messages[0] == "a framework's user cannot be read (AttributeError)"
+        expected = some.expect(environ)
+        assert some.read_in_environ(environ, root(environ=environ), expected) == NotKnown()
+        assert caplog.messages == ["a framework's user cannot be read (AttributeError)"]
 
-    def test_that_has_not_answered_is_not_known_to_have_nobody(self) -> None:
-        """A page that something else has made says nothing of the framework's user."""
+    def test_that_has_not_answered_is_not_known_to_have_nobody(self, caplog: pytest.LogCaptureFixture) -> None:
+        """A page that something else has made says nothing of the framework's user, and is nothing to warn about."""
         some = reader(user="django")
-        assert some.read_in_environ({}, root(environ={})) is FAILED
-        assert asyncio.run(some.read_in_scope({}, root(scope={}))) is FAILED
+        assert some.read_in_environ({}, root(environ={}), None) == NotKnown()
+        assert asyncio.run(some.read_in_scope({}, root(scope={}), None)) == NotKnown()
+        assert not caplog.messages
 
     def test_reads_beside_it_what_is_free(self) -> None:
         """A field of the environ is there whether the framework has answered or not."""
-        some = reader(user="django", user_id="environ:uid")
-        assert some.read_in_environ({}, root(environ={"uid": "ann"})) == Reading(User("ann", "ann"), partial=True)
+        some = reader(user="django", id="environ:uid")
+        assert some.read_in_environ({}, root(environ={"uid": "ann"}), None) == User("ann", "ann")
+
+    @pytest.mark.parametrize("late", [False, True])
+    def test_whose_context_raises_breaks_no_page(
+        self, late: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Neither as it is entered nor as it is left; what is free is read all the same."""
+
+        @contextmanager
+        def opened(preset: str | None, request: Any) -> Iterator[Callable[[], Any]]:
+            if late:
+                yield lambda: SimpleNamespace(pk=7)
+            raise OSError("ann@site.example")
+
+        monkeypatch.setattr(frameworks, "opened", opened)
+        some = reader(user="django")
+        assert some.read_in_environ({}, root(environ={}), None) == NotKnown()
+        assert caplog.messages[0] == "a framework's user cannot be read (OSError)"
+        reading = reader(user="django", id="environ:uid").read_in_environ({}, root(environ={"uid": "ann"}), None)
+        assert reading == User("ann", "ann")
+        assert isinstance(reading, User)
+        assert not reading.complete
+
+    def test_whose_thread_cannot_be_had_breaks_no_page(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Django's is asyncio's: under another event loop there is none."""
+        import trio
+
+        some = reader("scope", user="django")
+        scope: dict[str, Any] = {}
+        expected = some.expect(scope)
+        leave(scope, "django", object())
+        assert trio.run(some.read_in_scope, scope, root(scope=scope), expected) == NotKnown()
+        assert caplog.messages[0].startswith("a framework's user cannot be read")

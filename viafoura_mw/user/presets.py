@@ -3,11 +3,11 @@
 What a preset reads never changes: another id would be another account at Viafoura.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Final
 
-from viafoura_mw.user.sources import Source, parse
-from viafoura_mw.user.user import UserSources
+from viafoura_mw.user.sources import Source, UserSources, parse
 
 _NAME_OF_OBJECT: Final = "user:display_name|user:get_full_name()|user:full_name|user:name|user:username"
 
@@ -17,12 +17,14 @@ class Preset:
     """Where a kind of site keeps its user: the ``sources`` of the fields, and of the object that ``user:`` reads.
 
     ``user_object`` is empty where there is none, or where ``framework`` (one of
-    :mod:`viafoura_mw.user.frameworks`) finds it.
+    :mod:`viafoura_mw.user.frameworks`) finds it. Where the user object has any of ``same_as``, the id must be the
+    text of one of them: an id that is a credential would be another account whenever it changes.
     """
 
     sources: UserSources
     user_object: tuple[Source, ...] = ()
     framework: str | None = None
+    same_as: tuple[Source, ...] = ()
 
 
 def _fields(user_id: str, name: str = "", email: str = "", *, separator: str = "") -> UserSources:
@@ -30,8 +32,9 @@ def _fields(user_id: str, name: str = "", email: str = "", *, separator: str = "
     return UserSources(id_, name_, email_, separator=separator)
 
 
-def _framework(name: str, user_id: str) -> Preset:
-    return Preset(_fields(user_id, _NAME_OF_OBJECT, "user:email"), framework=name)
+def _framework(name: str, user_id: str, *, same_as: str = "") -> Preset:
+    sources = _fields(user_id, _NAME_OF_OBJECT, "user:email")
+    return Preset(sources, framework=name, same_as=parse(same_as) if same_as else ())
 
 
 PRESETS: Final = {
@@ -42,7 +45,8 @@ PRESETS: Final = {
         user_object=parse("scope:user|scope:state/user"),
     ),
     "django": _framework("django", "user:pk"),
-    "flask-login": _framework("flask-login", "user:get_id()"),
+    # Flask-Security's and Flask-User's get_id() gives a token that changes with the password.
+    "flask-login": _framework("flask-login", "user:get_id()", same_as="user:id|user:pk"),
     "pyramid": _framework("pyramid", "user:authenticated_userid"),
     "shibboleth": Preset(
         _fields("environ:eppn|environ:REMOTE_USER", "environ:displayName|environ:cn", "environ:mail", separator=";")
@@ -55,3 +59,18 @@ PRESETS: Final = {
 }
 #: What ``VIAFOURA_USER`` may say. ``auto`` is settled by the door, once for the process.
 NAMES: Final = ("auto", *PRESETS)
+
+
+def chosen(name: str, own: UserSources) -> Preset:
+    """Preset ``name`` with the site's ``own`` sources in the place of the preset's, field by field."""
+    preset = PRESETS[name]
+    sources = dataclasses.replace(
+        preset.sources,
+        id=own.id or preset.sources.id,
+        name=own.name or preset.sources.name,
+        email=own.email or preset.sources.email,
+        strip_realm=own.strip_realm,
+    )
+    # A framework's user may cost a query: it is not asked for where no field is read of it.
+    framework = preset.framework if "user" in sources.kinds() else None
+    return Preset(sources, preset.user_object, framework, () if own.id else preset.same_as)

@@ -1,66 +1,73 @@
-"""The reading of the user by what ``VIAFOURA_USER`` says: by which preset, and of which user object."""
+"""The reading of users by what ``VIAFOURA_USER`` says: by one preset, settled once for the process."""
 
 import logging
-from collections.abc import Callable, MutableMapping
-from functools import partial
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
-from viafoura_mw.log import Notices, say
-from viafoura_mw.settings import Settings
+from viafoura_mw.log import Notices
 from viafoura_mw.user import frameworks
-from viafoura_mw.user.presets import Preset
-from viafoura_mw.user.sources import Source, resolve
-from viafoura_mw.user.user import FAILED, Reading, UserSources, is_nobody, read_user
-
-Root = Callable[[str], Any]
+from viafoura_mw.user.presets import Preset, chosen
+from viafoura_mw.user.reading import Load, Places, Root, read_id, read_user
+from viafoura_mw.user.sources import UNBELIEVED, Source, UserSources
+from viafoura_mw.user.user import NotKnown, Reading
 
 _OF_REQUEST: Final = ("environ", "scope", "header")
-#: In place of a preset, while it cannot be told which framework runs: what raises there must not break a page.
-_UNKNOWN: Final = Preset(UserSources())
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What is kept of a request until its user is read: where a framework leaves the user, what the server wrote."""
+
+    served: object
+    by_server: Mapping[str, str]
 
 
 class UserReader:
-    """Reads users by one preset, which is settled at the first response and then never changes.
+    """Reads users by preset ``user`` with the site's ``own`` sources in the place of the preset's.
 
-    ``otherwise`` is the preset that ``auto`` means where no framework is recognised.
+    ``otherwise`` is the preset that ``auto`` means where no framework is recognised. Nothing here raises, whatever the
+    site and its framework do.
     """
 
-    def __init__(self, settings: Settings, notices: Notices, *, otherwise: str) -> None:
-        self._settings = settings
+    def __init__(self, user: str, own: UserSources, notices: Notices, *, otherwise: str) -> None:
+        self._own = own
         self._notices = notices
         self._otherwise = otherwise
-        self._settled: Preset | None = None if settings.user == "auto" else settings.preset(settings.user)
-        early = settings.preset(otherwise if settings.user == "auto" else settings.user)
-        self._early = [source for source in (*early.sources.id, *early.user_object) if source.kind in _OF_REQUEST]
-        self._reads_response = any(source.kind == "response" for source in early.sources.id)
+        self.preset_name: str = "" if user == "auto" else user  # empty until it is settled
+        self._settled: Preset | None = None if user == "auto" else chosen(user, own)
+        early = chosen(otherwise if user == "auto" else user, own)
+        sources = early.sources
+        self._early = [source for source in (*sources.id, *early.user_object) if source.kind in _OF_REQUEST]
+        self._reads_response = any(source.kind == "response" for source in sources.id)
+        every = (*sources.id, *sources.name, *sources.email)
+        self._environ_keys = tuple({source.steps[0] for source in every if source.kind == "environ"})
         self._is_hooked = self._hook()
-
-    @property
-    def _preset(self) -> Preset:
-        if self._settled is None:
-            try:
-                name = frameworks.recognised(asgi=self._otherwise == "scope") or self._otherwise
-            except Exception as error:
-                self._tell("whether a framework runs cannot be told", error)
-                return _UNKNOWN
-            say(logging.INFO, "VIAFOURA_USER=auto: the user is read by preset %s", name)
-            self._settled = self._settings.preset(name)
-        return self._settled
 
     @property
     def framework(self) -> str | None:
         """The framework that must be asked for the user object, which may cost a query."""
-        return self._preset.framework
+        preset = self._preset()
+        return preset.framework if preset else None
+
+    # Before the application is called.
 
     def expect(self, request: MutableMapping[str, Any]) -> object:
-        """Before the application is called: let a framework leave the user in the environ or scope.
+        """Let a framework leave the user in the environ or scope, and note which texts the server wrote.
 
         What this gives is to be kept until the user has been read.
         """
+        by_server = _NOTHING
+        for key in self._environ_keys:
+            value = request.get(key)
+            if type(value) is str and not value.isascii():  # of ASCII, bytes and text are the same
+                by_server = {**by_server, key: value}
         if self._settled is not None and self._settled.framework is None:
-            return None
+            return Expected(None, by_server) if by_server else None
         self._is_hooked = self._is_hooked or self._hook()
-        return frameworks.expect(request)
+        return Expected(frameworks.expect(request), by_server)
 
     def _hook(self) -> bool:
         """Whether nothing is left to be hooked; what an application imports only when it is called is hooked then."""
@@ -73,9 +80,6 @@ class UserReader:
             self._tell("a framework's user cannot be read", error)
             return False
 
-    def _tell(self, what: str, error: Exception) -> None:
-        self._notices.tell(what, logging.ERROR, f"{what} (%s)", type(error).__name__)
-
     def may_be_set(self, root: Root) -> bool:
         """Whether a user may be found in the request by now; certain only when it says no. Loads nothing."""
         for source in self._early:  # noqa: SIM110 - any()'s generator would cost every visitor's every request
@@ -83,64 +87,84 @@ class UserReader:
                 return True
         return False
 
+    # Once it has answered.
+
     def may_find(self, root: Root) -> bool:
-        """Whether :meth:`read` may find a user; certain only when it says no. Loads nothing."""
+        """Whether a reading may find a user; certain only when it says no. Loads nothing."""
         return self.framework is not None or self._reads_response or self.may_be_set(root)
 
-    def read_in_environ(self, environ: MutableMapping[str, Any], root: Root) -> Reading:
+    def read_free(self, root: Root, expected: object) -> Reading | None:
+        """Read the user where that costs no query; ``None`` where a framework must be asked."""
+        preset = self._preset()
+        if preset is None:
+            return NotKnown()
+        if preset.framework is None:
+            return self._read(preset, root, expected)
+        if any(source.kind == "user" for source in preset.sources.id):
+            return None
+        identifier = read_id(preset, _places(preset, root, expected), self._notices)
+        return None if isinstance(identifier, str) else identifier
+
+    def read_in_environ(self, environ: Mapping[str, Any], root: Root, expected: object) -> Reading:
         """Read the user of a framework that has answered under WSGI."""
-        assert self.framework is not None
-        return frameworks.read_in_environ(self.framework, environ, partial(self._read_with, root))
+        preset = self._preset()
+        if preset is None:
+            return NotKnown()
+        if preset.framework is None:
+            return self._read(preset, root, expected)
+        try:
+            with frameworks.opened(preset.framework, environ) as load:
+                return self._read(preset, root, expected, load)
+        except Exception as error:
+            return self._read_without(preset, root, expected, error)
 
-    async def read_in_scope(self, scope: MutableMapping[str, Any], root: Root) -> Reading:
-        """Read the user of a framework that has answered under ASGI."""
-        assert self.framework is not None
-        return await frameworks.read_in_scope(self.framework, scope, partial(self._read_with, root))
+    async def read_in_scope(self, scope: Mapping[str, Any], root: Root, expected: object) -> Reading:
+        """Read the user of a framework that has answered under ASGI, in the thread of the site's synchronous code."""
+        preset = self._preset()
+        if preset is None:
+            return NotKnown()
+        try:
+            return await frameworks.in_thread_of(preset.framework, self.read_in_environ, scope, root, expected)
+        except Exception as error:
+            return self._read_without(preset, root, expected, error)
 
-    def _read_with(self, root: Root, load: frameworks.Load) -> Reading:
-        return self.read(lambda kind: load() if kind == "user" else root(kind))
-
-    def read(self, root: Root) -> Reading:
-        """Read the user; ``root(kind)`` gives what a source steps down from, or raises as the site does."""
-        preset = self._preset
-        if preset is _UNKNOWN:
-            return FAILED
-        user = _Once(lambda: _user_object(preset.user_object, root))
-        return read_user(preset.sources, lambda kind: user.get() if kind == "user" else root(kind), self._notices)
-
-
-class _Once:
-    """What is loaded at most once, even if that fails: a database that is down is not asked for each field again."""
-
-    def __init__(self, load: Callable[[], Any]) -> None:
-        self._load = load
-        self._outcome: tuple[Any, Exception | None] | None = None
-
-    def get(self) -> Any:
-        if self._outcome is None:
+    def _preset(self) -> Preset | None:
+        """The preset; ``None`` while it cannot be told which framework runs."""
+        if self._settled is None:
             try:
-                self._outcome = self._load(), None
+                name = frameworks.recognised(asgi=self._otherwise == "scope") or self._otherwise
             except Exception as error:
-                self._outcome = None, error
-        value, failure = self._outcome
-        if failure is not None:
-            raise failure
-        return value
+                self._tell("whether a framework runs cannot be told", error)
+                return None
+            self._notices.tell("preset", logging.INFO, "VIAFOURA_USER=auto: the user is read by preset %s", name)
+            self._settled, self.preset_name = chosen(name, self._own), name
+        return self._settled
+
+    def _read(self, preset: Preset, root: Root, expected: object, load: Load | None = None) -> Reading:
+        return read_user(preset, _places(preset, root, expected, load), self._notices)
+
+    def _read_without(self, preset: Preset, root: Root, expected: object, error: Exception) -> Reading:
+        """Read what is not the framework's, since the framework's context has raised ``error``."""
+        self._tell("a framework's user cannot be read", error)
+
+        def load() -> Any:
+            raise error
+
+        return self._read(preset, root, expected, load)
+
+    def _tell(self, what: str, error: Exception) -> None:
+        self._notices.tell(what, logging.ERROR, f"{what} (%s)", type(error).__name__)
 
 
-def _user_object(places: tuple[Source, ...], root: Root) -> Any:
-    """The first user object that stands for somebody; a user that is a string is its own id."""
-    candidates = (resolve(root(place.kind), place.steps) for place in places) if places else (root("user"),)
-    for candidate in candidates:
-        if candidate is not None and not is_nobody(candidate):
-            return {"id": candidate} if isinstance(candidate, str | int) else candidate
-    return None
+def _places(preset: Preset, root: Root, expected: object, load: Load | None = None) -> Places:
+    by_server = expected.by_server if isinstance(expected, Expected) else _NOTHING
+    return Places(preset, root, by_server, load)
 
 
 def _may_lead_somewhere(source: Source, value: Any) -> bool:
     """Whether ``source`` may lead from ``value`` to something, as far as headers and plain dicts tell."""
     if source.kind == "header":
-        return value is not None and source.steps[0] in value
+        return value is not None and value is not UNBELIEVED and source.steps[0] in value
     for step in source.steps:
         if type(value) is not dict:
             break

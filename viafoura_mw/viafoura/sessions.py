@@ -11,7 +11,7 @@ All of it belongs to one process, and begins with the first call in it: a child 
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -103,6 +103,20 @@ class Sessions:
         At once if the session is there, else when it comes. A mark that is not known here changes nothing.
         """
         self._here.get().logins.forget(mark)
+
+    def start(self, request: LoginRequest, old_session_id: str = "") -> None:
+        """Begin a login for which nobody waits: a probe or, in place of an old session, one for new details."""
+        if old_session_id:
+            self.refresh(request, old_session_id)
+        else:
+            self.ensure(request)
+
+    def end(self, ids: Iterable[str], marks: Iterable[str]) -> None:
+        """Log sessions out, and end the logins that waiting cookies lead to."""
+        for mark in marks:
+            self.forget(mark)
+        for session_id in ids:
+            self.logout(session_id)
 
     def drain(self, timeout: float) -> None:
         """Wait until the logouts asked for have ended, at most ``timeout`` seconds."""

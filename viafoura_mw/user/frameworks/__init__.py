@@ -2,22 +2,27 @@
 
 Three calls make a reading: :func:`prepare` hooks the frameworks that the site has imported, :func:`expect` lays a
 :class:`~viafoura_mw.user.frameworks.served.Served` out for a request before the application is called, in which a hook
-leaves the framework's own request, and :func:`read_in_environ` or :func:`read_in_scope` reads the user of it.
+leaves the framework's own request, and :func:`opened` lends the framework's context, in which the user is read of it.
 
-No framework is imported here: each module finds its own in ``sys.modules``, once the site has put it there.
+A framework is a module here with three functions: ``hook()``, ``is_running(asgi=…)``, and the context manager
+``opened(left)``. No framework is imported: each module finds its own in ``sys.modules``, once the site has put it
+there.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import ModuleType
-from typing import Any, Final, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from viafoura_mw.user.frameworks import django, flask_login, pyramid
-from viafoura_mw.user.frameworks.served import Served, expect
+from viafoura_mw.user.frameworks.served import Served, expect, left
+from viafoura_mw.user.sources import Absence
 
-__all__ = ["Load", "Served", "expect", "prepare", "read_in_environ", "read_in_scope", "recognised"]
+__all__ = ["Load", "Served", "expect", "in_thread_of", "opened", "prepare", "recognised"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
-#: Gives the user object, ``None`` for nobody; may query, raises as the site does.
+#: Gives the user object, ``None`` for nobody, or the absence of one; may query, raises as the site does.
 Load = Callable[[], Any]
 
 #: By the names of their presets, in the order in which they are recognised where several run in one process.
@@ -43,30 +48,29 @@ def recognised(*, asgi: bool) -> str | None:
     return next((name for name, module in _FRAMEWORKS.items() if module.is_running(asgi=asgi)), None)
 
 
-def read_in_environ(preset: str, environ: Mapping[str, Any], read: Callable[[Load], T]) -> T:
-    """What ``read`` makes of the user of a request that has been answered under WSGI.
+@contextmanager
+def opened(preset: str, request: Mapping[str, Any]) -> Iterator[Load]:
+    """Lend the context of the framework that has answered the request of an environ or scope.
 
-    The user's fields must be read inside ``read``, which must not raise: the framework's own context lasts no longer.
-    Whatever the framework raises around it is raised by the ``Load`` that ``read`` is given.
+    The user and its fields must be read inside: the framework's own context lasts no longer. Raises what the framework
+    raises around it. Where something else has answered, nobody has asked who the user is.
     """
-    try:
-        result: T = _FRAMEWORKS[preset].read_in_environ(environ, read)
-    except Exception as error:
-        return read(_raising(error))
-    return result
+    found = left(request, preset)
+    if found is None:
+        yield lambda: Absence.UNASKED
+        return
+    with _FRAMEWORKS[preset].opened(found) as load:
+        yield load
 
 
-async def read_in_scope(preset: str, scope: Mapping[str, Any], read: Callable[[Load], T]) -> T:
-    """The same under ASGI. ``read`` may run in a thread; only Django is read there, Flask and Pyramid are WSGI's."""
-    try:
-        result: T = await django.read_in_scope(scope if preset == "django" else {}, read)
-    except Exception as error:
-        return read(_raising(error))
-    return result
-
-
-def _raising(error: Exception) -> Load:
-    def load() -> Any:
-        raise error
-
-    return load
+async def in_thread_of(
+    preset: str | None,
+    read: Callable[Concatenate[Mapping[str, Any], P], T],
+    scope: Mapping[str, Any],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """Call ``read(scope, …)`` where a framework runs the site's own synchronous code, if it has answered."""
+    if preset == "django" and left(scope, preset) is not None:
+        return await django.in_thread(read)(scope, *args, **kwargs)
+    return read(scope, *args, **kwargs)

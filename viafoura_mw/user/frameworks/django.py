@@ -8,14 +8,17 @@ copy of itself whose store cannot be written to.
 
 import functools
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, ParamSpec, TypeVar
 
+from viafoura_mw.log import Notices
 from viafoura_mw.user.frameworks.running import instances
-from viafoura_mw.user.frameworks.served import leave, left
+from viafoura_mw.user.frameworks.served import leave_found
+from viafoura_mw.user.sources import Absence
 
+P = ParamSpec("P")
 T = TypeVar("T")
-Read = Callable[[Callable[[], Any]], T]
 
 _NAME: Final = "django"
 _HOOKED: Final = "_viafoura_mw_hooked"
@@ -36,9 +39,14 @@ def hook() -> bool:
 
 
 def _leaving(get_response: Callable[[Any, Any], Any], origin: str) -> Callable[[Any, Any], Any]:
+    notices = Notices()
+
+    def found(request: Any) -> tuple[Mapping[str, Any], Any]:
+        return getattr(request, origin, {}), request
+
     @functools.wraps(get_response)
     def get_response_and_leave(handler: Any, request: Any) -> Any:
-        leave(getattr(request, origin, {}), _NAME, request)
+        leave_found(_NAME, notices, found, request)
         return get_response(handler, request)
 
     setattr(get_response_and_leave, _HOOKED, True)
@@ -64,35 +72,34 @@ def session_cookie() -> str:
     return str(settings.SESSION_COOKIE_NAME) if settings is not None and settings.configured else ""
 
 
-def read_in_environ(environ: Mapping[str, Any], read: Read[T]) -> T:
-    """Read ``request.user``, which costs nothing where the view has loaded it."""
-    return _read(left(environ, _NAME), read)
-
-
-async def read_in_scope(scope: Mapping[str, Any], read: Read[T]) -> T:
-    """The same in the thread of the site's own synchronous code, where the user's every attribute can be read."""
-    request = left(scope, _NAME)
+def in_thread(read: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """``read`` in the thread of the site's own synchronous code, where the user's every attribute can be read."""
     from asgiref.sync import sync_to_async  # late, since it imports asyncio and ssl, which a WSGI site may not
 
-    result: T = await sync_to_async(_read)(request, read)
-    return result
+    return sync_to_async(read)
 
 
-def _read(request: Any, read: Read[T]) -> T:
+@contextmanager
+def opened(request: Any) -> Iterator[Callable[[], Any]]:
+    """Lend ``request.user``, which costs nothing where the view has loaded it."""
     session = vars(request).get("session")
     if session is None or not hasattr(type(session), "cycle_key"):
-        return read(functools.partial(_user_of, request))
+        yield functools.partial(_user_of, request)
+        return
     request.session = _read_only(session)
     try:
-        return read(functools.partial(_user_of, request))
+        yield functools.partial(_user_of, request)
     finally:
         request.session = session
 
 
 def _user_of(request: Any) -> Any:
-    """``request.user``, or what ``await request.auser()`` has given while the former was not yet loaded."""
+    """``request.user``, or what ``await request.auser()`` has given while the former was not yet loaded.
+
+    A page that was answered above AuthenticationMiddleware has neither: nobody asked who its visitor is.
+    """
     lazy = sys.modules["django.utils.functional"]
-    user: Any = getattr(request, "user", None)
+    user: Any = getattr(request, "user", Absence.UNASKED)
     if type(user) is lazy.SimpleLazyObject and user._wrapped is lazy.empty:
         return getattr(request, "_acached_user", user)
     return user

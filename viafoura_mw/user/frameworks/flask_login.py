@@ -1,63 +1,89 @@
 """Flask-Login: the request's context is kept when Flask has finished the response, and the user is read of it.
 
-``flask.request_finished`` fires inside the context, after the session was saved, for each response of each
-application; reading there would cost the site a query for every JSON reply. Later the context has been left, so that
-a user whom the view did not load is loaded in a copy of it, with a copy of the session: Flask-Login writes to the
-session as it loads a user.
+``Flask.finalize_request()`` runs inside the context, and ends when the session was saved, for each response of each
+application, with blinker's signals or without; reading there would cost the site a query for every JSON reply. Later
+the context has been left, so that a user whom the view did not load is loaded in a copy of it, with a copy of the
+session: Flask-Login writes to the session as it loads a user.
 """
 
 import functools
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
+from viafoura_mw.log import Notices
 from viafoura_mw.user.frameworks.running import instances
-from viafoura_mw.user.frameworks.served import leave, left
+from viafoura_mw.user.frameworks.served import leave_found
+from viafoura_mw.user.once import Once
 
-T = TypeVar("T")
-Read = Callable[[Callable[[], Any]], T]
-
-_NAME: Final = "flask_login"
+_NAME: Final = "flask-login"
+_HOOKED: Final = "_viafoura_mw_hooked"
 
 
 def hook() -> bool:
     """Keep the context of each response, if Flask-Login is imported; whether it is."""
-    finished = getattr(sys.modules.get("flask"), "request_finished", None)
-    # Before 2.3, Flask did without blinker, and without signals then.
-    if finished is None or "flask_login" not in sys.modules or "blinker" not in sys.modules:
+    flask = _flask()
+    if flask is None or "flask_login" not in sys.modules:
         return False
-    finished.connect(_leave_context)  # a receiver that is connected already is not connected twice
+    if not hasattr(flask.finalize_request, _HOOKED):
+        flask.finalize_request = _leaving(flask.finalize_request)
     return True
 
 
-def _leave_context(app: Any, **_: Any) -> None:
-    if hasattr(app, "login_manager"):
-        context = _current_context()
-        leave(context.request.environ, _NAME, (context, sys.modules["flask"].g.get("_login_user")))
+def _flask() -> Any:
+    return getattr(sys.modules.get("flask"), "Flask", None)
+
+
+def _leaving(finalize_request: Callable[..., Any]) -> Callable[..., Any]:
+    notices = Notices()
+
+    @functools.wraps(finalize_request)
+    def finalize_request_and_leave(app: Any, *args: Any, **kwargs: Any) -> Any:
+        response = finalize_request(app, *args, **kwargs)
+        leave_found(_NAME, notices, _found, app)
+        return response
+
+    setattr(finalize_request_and_leave, _HOOKED, True)
+    return finalize_request_and_leave
+
+
+def _found(app: Any) -> tuple[Mapping[str, Any], Any]:
+    if not hasattr(app, "login_manager"):
+        return {}, None
+    context = _current_context()
+    # Flask-Login has kept the user in `g` since 0.6.2.
+    loaded = sys.modules["flask"].g.get("_login_user", vars(context).get("user"))
+    return context.request.environ, (context, loaded)
 
 
 def _current_context() -> Any:
-    """The request's context; since Flask 3.2 it is one with the application's. ``None`` outside of a request."""
-    contexts = vars(sys.modules["flask.globals"])  # not getattr(), which warns about the old name in the new Flask
-    variable = contexts["_cv_request"] if "_cv_request" in contexts else contexts["_cv_app"]
-    return variable.get(None)
+    """The request's context, ``None`` outside of a request: a stack's top before Flask 2.2, then a variable.
+
+    Since Flask 3.2 that is one with the application's.
+    """
+    variables = vars(sys.modules["flask.globals"])  # not getattr(), which warns about the old names in the new Flask
+    for name in ("_cv_request", "_cv_app"):
+        if name in variables:
+            return variables[name].get(None)
+    return variables["_request_ctx_stack"].top
 
 
 def is_running(*, asgi: bool) -> bool:
     """Whether a Flask application with a login manager has been made; under ASGI there is none."""
-    flask = getattr(sys.modules.get("flask"), "Flask", None)
+    flask = _flask()
     if asgi or flask is None or "flask_login" not in sys.modules:
         return False
     return any("login_manager" in vars(app) for app in instances(flask))
 
 
-def read_in_environ(environ: Mapping[str, Any], read: Read[T]) -> T:
-    """Read ``current_user``, which costs nothing where the view has loaded it."""
-    context, loaded = left(environ, _NAME)
+@contextmanager
+def opened(left: tuple[Any, Any]) -> Iterator[Callable[[], Any]]:
+    """Lend ``current_user``, which costs nothing where the view has loaded it."""
+    context, loaded = left
     with ExitStack() as stack:
-        load = functools.cache(lambda: stack.enter_context(_loaded_again(context)))
-        return read(load if loaded is None else lambda: _Loaded(loaded, load))
+        load = Once(lambda: stack.enter_context(_loaded_again(context)))
+        yield load if loaded is None else lambda: _Loaded(loaded, load)
 
 
 class _Loaded:
@@ -70,6 +96,12 @@ class _Loaded:
     def __init__(self, user: Any, load: Callable[[], Any]) -> None:
         self._user = user
         self._load = load
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """The site's own class, by which it is told which attributes are computed."""
+        kind: type = self._user.__class__
+        return kind
 
     def __getattr__(self, name: str) -> Any:
         value = self._attempt(lambda user: getattr(user, name))
@@ -87,24 +119,26 @@ class _Loaded:
 @contextmanager
 def _loaded_again(context: Any) -> Iterator[Any]:
     """``current_user``, loaded in the request's context, which is current meanwhile."""
-    session = _read_only(context._session)
-    with _entered(context, session):
+    name = "_session" if "_session" in vars(context) else "session"  # since Flask 3.1.3, reading the latter marks it
+    session = _read_only(getattr(context, name))
+    with _entered(context, name, session):
         yield sys.modules["flask_login"].utils._get_user()
 
 
 @contextmanager
-def _entered(context: Any, session: Any) -> Iterator[None]:
+def _entered(context: Any, name: str, session: Any) -> Iterator[None]:
     current = _current_context()
     if current is not None and current.request is context.request:
         # A page that is streamed with its context: to enter and leave it again would tear down what it still uses.
-        own, current._session = current._session, session
+        own = getattr(current, name)
+        setattr(current, name, session)
         try:
             yield
         finally:
-            current._session = own
+            setattr(current, name, own)
     else:
         copy = context.copy()
-        copy._session = session
+        setattr(copy, name, session)
         # The application's context first: a request's would share the one it finds, and the user kept in that.
         with copy.app.app_context(), copy:
             yield

@@ -1,4 +1,4 @@
-"""Pyramid: the request is kept when its router answers it, and asked for ``authenticated_userid`` and ``identity``.
+"""Pyramid: the request is kept when its router answers it, and asked for ``authenticated_userid`` and its user.
 
 The response is made by then, and the request's finished callbacks have run. So the user is read as a router would:
 the request is the current one, a transaction of ``pyramid_tm`` is begun, and aborted afterwards, and the callbacks that
@@ -9,17 +9,17 @@ import functools
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
+from viafoura_mw.log import Notices
 from viafoura_mw.user.frameworks.running import instances
-from viafoura_mw.user.frameworks.served import leave, left
-from viafoura_mw.user.sources import resolve
-
-T = TypeVar("T")
-Read = Callable[[Callable[[], Any]], T]
+from viafoura_mw.user.frameworks.served import leave_found
+from viafoura_mw.user.sources import Absence, resolve
 
 _NAME: Final = "pyramid"
 _HOOKED: Final = "_viafoura_mw_hooked"
+#: What a site registers to say who its users are: since Pyramid 2, and before.
+_POLICIES: Final = ("ISecurityPolicy", "IAuthenticationPolicy")
 
 
 def hook() -> bool:
@@ -37,29 +37,40 @@ def _router() -> Any:
 
 
 def _leaving(invoke_request: Callable[..., Any]) -> Callable[..., Any]:
+    notices = Notices()
+
     @functools.wraps(invoke_request)
     def invoke_request_and_leave(router: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-        leave(request.environ, _NAME, (router, request))
+        leave_found(_NAME, notices, _found, router, request)
         return invoke_request(router, request, *args, **kwargs)
 
     setattr(invoke_request_and_leave, _HOOKED, True)
     return invoke_request_and_leave
 
 
+def _found(router: Any, request: Any) -> tuple[Mapping[str, Any], Any]:
+    return request.environ, (router, request)
+
+
 def is_running(*, asgi: bool) -> bool:
-    """Whether a router has been made whose application has a security policy; under ASGI there is none."""
+    """Whether a router has been made whose application has a policy; under ASGI there is none."""
     router = _router()
     if asgi or router is None:
         return False
-    policy = sys.modules["pyramid.interfaces"].ISecurityPolicy
-    return any(one.registry.queryUtility(policy) is not None for one in instances(router))
+    return any(_has_policy(one.registry) for one in instances(router))
 
 
-def read_in_environ(environ: Mapping[str, Any], read: Read[T]) -> T:
-    """Read ``request.authenticated_userid``, and of ``request.identity`` the rest."""
-    router, request = left(environ, _NAME)
+def _has_policy(registry: Any) -> bool:
+    known = vars(sys.modules["pyramid.interfaces"])
+    return any(name in known and registry.queryUtility(known[name]) is not None for name in _POLICIES)
+
+
+@contextmanager
+def opened(left: tuple[Any, Any]) -> Iterator[Callable[[], Any]]:
+    """Lend ``request.authenticated_userid``, and of ``request.user`` or ``request.identity`` the rest."""
+    router, request = left
     with _answered(router, request):
-        return read(functools.partial(_user_of, request))
+        yield functools.partial(_user_of, request)
 
 
 @contextmanager
@@ -86,17 +97,28 @@ def _is_idle(transactions: Any) -> bool:
 
 def _user_of(request: Any) -> Any:
     userid = request.authenticated_userid
-    return None if userid is None else _User(userid, request)
+    if userid is None:
+        return None if _has_policy(request.registry) else Absence.UNASKED
+    return _User(userid, request)
 
 
 class _User:
-    """The user of a request: its ``authenticated_userid``, and whatever its ``identity`` has besides."""
+    """The user of a request: its ``authenticated_userid``, and whatever the site's own user object has besides."""
 
     is_authenticated: Final = True
+    is_anonymous: Final = False
 
     def __init__(self, userid: Any, request: Any) -> None:
         self.authenticated_userid = userid
         self._request = request
 
     def __getattr__(self, name: str) -> Any:
-        return resolve(self._request.identity, (name,))
+        try:
+            user = resolve(self._request, ("user",))
+            owner = self._request.identity if isinstance(user, Absence) else user
+            found = Absence.UNASKED if owner is None else resolve(owner, (name,))
+        except AttributeError as error:  # of the site's own code: to raise it here would say that nothing is there
+            raise TypeError("the user cannot be read") from error
+        if isinstance(found, Absence):
+            raise AttributeError(name)
+        return found

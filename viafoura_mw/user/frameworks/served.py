@@ -4,9 +4,12 @@ The environ or scope holds it weakly, the door holds it: a framework's request r
 of, and a strong reference back would keep both alive until the garbage collector comes round.
 """
 
+import logging
 import weakref
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Final
+
+from viafoura_mw.log import Notices
 
 _KEY: Final = "viafoura_mw.served"
 
@@ -24,17 +27,31 @@ def expect(request: MutableMapping[str, Any]) -> Served:
 
 def leave(request: Mapping[str, Any], framework: str, left: Any) -> None:
     """Leave what the user can be read of; nothing, where nobody expects it."""
-    reference = request.get(_KEY)
-    served = reference() if reference is not None else None
+    served = _served(request)
     if served is not None:
         served[framework] = left
 
 
 def left(request: Mapping[str, Any], framework: str) -> Any:
-    """What the hook of ``framework`` has left.
+    """What the hook of ``framework`` has left; ``None`` where something else made the response."""
+    served = _served(request)
+    return served.get(framework) if served is not None else None
 
-    Raises ``LookupError`` where the response was made by something else, so that nobody knows who the user is.
-    """
+
+def _served(request: Mapping[str, Any]) -> Served | None:
     reference = request.get(_KEY)
-    served = reference() if reference is not None else None
-    return (served or {})[framework]
+    served: Served | None = reference() if reference is not None else None
+    return served
+
+
+def leave_found(framework: str, notices: Notices, find: Callable[..., tuple[Mapping[str, Any], Any]], *of: Any) -> None:
+    """Leave what ``find(*of)`` finds, as an environ or scope and what is left in it.
+
+    Hooks stand in the site's own way to its response: whatever ``find`` raises leaves that as it is.
+    """
+    try:
+        request, found = find(*of)
+        leave(request, framework, found)
+    except Exception as error:
+        sentence = "the hook of preset %s failed (%s): the user is not known"
+        notices.tell(f"hook of {framework}", logging.WARNING, sentence, framework, type(error).__name__)
