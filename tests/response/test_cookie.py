@@ -335,6 +335,39 @@ class TestEnded:
         assert cookie.find(header) is NOTHING
 
 
+class TestAnotherUser:
+    """A browser that changes from one user to another, and back, with no page in between that says "nobody"."""
+
+    @pytest.mark.parametrize("first", ["session", "waiting"])
+    @pytest.mark.parametrize("second", ["session", "waiting", "session after waiting"])
+    def test_signs_out_as_it_changes(self, cookie: SessionCookie, clock: Clock, first: str, second: str) -> None:
+        """No earlier login may serve the first user when they come back, whichever process remembers it."""
+        header = pair(cookie) if first == "session" else sent(cookie.wait(ANN, "mark-1", secure=False))
+        changed_at = clock.now
+        brought = cookie.find(header)
+        if "waiting" in second:
+            brought = cookie.find(sent(cookie.wait(BEN, "mark-2", brought=brought, secure=False)))
+        if "session" in second:
+            older = session(2, START - 30.0)
+            brought = cookie.find(sent(cookie.set(BEN, older, brought=brought, secure=False)))
+            assert brought.valid_for(BEN)
+
+        assert brought.ended_at == changed_at
+        clock.pass_(5.0)
+        if brought.sessions:
+            brought = cookie.find(sent(cookie.touch(only(brought), secure=False)))
+        assert brought.ended_at == changed_at
+
+    def test_is_told_from_the_same_user(self, cookie: SessionCookie) -> None:
+        """Who stays has not signed out."""
+        brought = cookie.find(pair())
+
+        again = cookie.set(ANN, session(2), brought=brought, secure=False)
+        waiting = cookie.wait(ANN, "mark-1", brought=brought, secure=False)
+
+        assert cookie.find(sent(again)).ended_at == cookie.find(sent(waiting)).ended_at == 0.0
+
+
 class TestDamping:
     """A browser that was logged out by a page without a user, and whose user was there again within a minute."""
 
@@ -528,14 +561,14 @@ class TestAnythingElse:
         assert cookie_of(**values).find(pair()) is NOTHING
         assert cookie.find(pair(cookie_of(**values))) is NOTHING
 
-    @pytest.mark.parametrize("at", range(8))
+    @pytest.mark.parametrize("at", range(9))
     @pytest.mark.parametrize(
         "other", [None, True, "1", 10**400, -1, float("nan"), float("inf"), [], "é" * 32, "0" * 31], ids=repr
     )
     def test_is_none_with_another_kind_of_field(self, cookie: SessionCookie, at: int, other: Any) -> None:
         """A right seal around what this version does not seal."""
         digest = "0" * 32
-        session_cookie = ["s", "u", "s", START, digest, digest, 0, 0]
+        session_cookie = ["s", "u", "s", START, digest, digest, 0, 0, 0]
         waiting = ["w", digest, "m", START, 0, False]
         ended = ["e", START, digest, False]
         for content in (session_cookie, waiting, ended):
@@ -554,9 +587,9 @@ class TestAnythingElse:
             [],
             {"s": 1},
             ["x", START, "", False],
-            ["s", "u", "s", START, "é" * 32, "0" * 32, 0, 0],
-            ["s", "u", "s", START, "0" * 32, "0" * 31, 0, 0],
-            ["s", "u", "s", START, "0" * 32, "0" * 32, 0, 0, "more"],
+            ["s", "u", "s", START, "é" * 32, "0" * 32, 0, 0, 0],
+            ["s", "u", "s", START, "0" * 32, "0" * 31, 0, 0, 0],
+            ["s", "u", "s", START, "0" * 32, "0" * 32, 0, 0, 0, "more"],
             ["w", "0" * 32, "", START, 0, False],
             ["w", "0" * 31, "m", START, 0, False],
             ["e", START, "0" * 31, False],

@@ -48,12 +48,14 @@ class SealedSession:
     """An authentic session cookie.
 
     ``refreshed_at``: when a login for new details was last begun for this browser, or 0. ``damped_until``: until when
-    a page without a user ends no session of this browser, or 0. Both are unix times.
+    a page without a user ends no session of this browser, or 0. ``ended_at``: when the session was ended in whose
+    place this one came, or 0. All are unix times.
     """
 
     session: Session
     refreshed_at: float
     damped_until: float
+    ended_at: float
     _user_digest: str
     _details_digest: str
     _key: "_Key"
@@ -77,7 +79,8 @@ class SealedSession:
         """
         session = self.session
         digests = (self._user_digest, self._details_digest)
-        return self._key.seal(["s", session.user_id, session.id, session.since, *digests, now, self.damped_until])
+        times = (now, self.damped_until, self.ended_at)
+        return self._key.seal(["s", session.user_id, session.id, session.since, *digests, *times])
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -255,14 +258,16 @@ class SessionCookie:
         ``brought``: the cookies of the request. ``refreshed``: the session is that of a login for new details.
         """
         key, now = self._keys[0], self._clock()
-        # The session was made for a browser that had signed out before. If another machine's clock says otherwise,
-        # the ended cookie, should it stay beside this one, must not count as the younger of the two.
-        since = max(session.since, math.nextafter(brought.ended_at, math.inf)) if brought.ended_at else session.since
+        ended_at = _ended_at(user, brought, now)
+        # The session is for a browser that has signed out before. If another machine's clock says otherwise, the ended
+        # cookie, should it stay beside this one, must not count as the younger of the two.
+        since = max(session.since, math.nextafter(ended_at, math.inf)) if ended_at else session.since
         own = [sealed for sealed in brought.sessions if sealed.is_of(user)]
         refreshed_at = now if refreshed else max((sealed.refreshed_at for sealed in own), default=0)
         damped_until = now + DAMPED if self.damps(user, brought) else max((s.damped_until for s in own), default=0)
         digests = (key.of_user(user), key.of_details(user))
-        value = key.seal(["s", session.user_id, session.id, since, *digests, refreshed_at, damped_until])
+        times = (refreshed_at, damped_until, ended_at)
+        value = key.seal(["s", session.user_id, session.id, since, *digests, *times])
         return self._made(value, since + self._session_ttl - now, secure=secure)
 
     def damps(self, user: User, brought: Brought) -> bool:
@@ -286,9 +291,9 @@ class SessionCookie:
 
     def wait(self, user: User, mark: str, *, brought: Brought = NOTHING, secure: bool) -> str:
         """The value of a ``Set-Cookie`` header in the waiting form: the login for ``user`` is known by ``mark``."""
-        key = self._keys[0]
+        key, now = self._keys[0], self._clock()
         damps = self.damps(user, brought)
-        value = key.seal(["w", key.of_user(user), mark, self._clock(), brought.ended_at, damps])
+        value = key.seal(["w", key.of_user(user), mark, now, _ended_at(user, brought, now), damps])
         return self._made(value, SHORT_LIFE, secure=secure)
 
     def end(self, brought: Brought, *, by_page: bool, secure: bool) -> str:
@@ -350,6 +355,15 @@ class SessionCookie:
         return f"{header}; Max-Age={max(0, int(life))}"
 
 
+def _ended_at(user: User, brought: Brought, now: float) -> float:
+    """When this browser last signed out, to be kept by the cookie that takes the place of those brought.
+
+    A browser that changes from one user to another signs out as it does so. If the first user comes back, an earlier
+    login of theirs must not serve, wherever it is remembered.
+    """
+    return now if brought.of_another(user) else brought.ended_at
+
+
 def _together(found: Sequence[Brought], now: float) -> Brought:
     sessions = [sealed for one in found for sealed in one.sessions]
     waiting = [cookie for one in found for cookie in one.waiting]
@@ -365,16 +379,17 @@ def _together(found: Sequence[Brought], now: float) -> Brought:
 def _cookie_of(content: object, key: _Key) -> Brought:
     """The one cookie that this version seals so; raises ``ValueError`` for the content of another version."""
     match content:
-        case ["s", str(user_id), str(session_id), since, str(of_user), str(of_details), refreshed, damped]:
+        case ["s", str(user_id), str(session_id), since, str(of_user), str(of_details), refreshed, damped, ended]:
             session = Session(user_id, session_id, _time(since))
-            digests = (_digest(of_user), _digest(of_details))
-            return Brought(sessions=(SealedSession(session, _time(refreshed), _time(damped), *digests, key),))
+            times = (_time(refreshed), _time(damped), _time(ended))
+            sealed = SealedSession(session, *times, _digest(of_user), _digest(of_details), key)
+            return Brought(sessions=(sealed,), ended_at=sealed.ended_at)
         case ["w", str(of_user), str(mark), made, replaced, bool(damps)] if mark:
             waiting = _Waiting(mark, _time(made), _time(replaced), damps, _digest(of_user), key)
             return Brought(waiting=(waiting,), ended_at=waiting.replaced_at)
         case ["e", made, str(of_user), bool(by_page)]:
-            ended = _Ended(of_user and _digest(of_user), by_page)
-            return Brought(ended=(ended,), ended_at=_time(made))
+            cookie = _Ended(of_user and _digest(of_user), by_page)
+            return Brought(ended=(cookie,), ended_at=_time(made))
     raise ValueError("of another version")
 
 
