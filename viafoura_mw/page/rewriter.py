@@ -58,7 +58,10 @@ class Page:
 
     def passed(self, chunk: bytes) -> list[bytes]:
         """What may pass when ``chunk`` has come, after :meth:`rewritten`."""
-        pieces = self._passing.passed(chunk) if self._passing else [chunk]
+        if self._passing is None:
+            return [chunk]
+        pieces = self._passing.passed(chunk)
+        self.found = self.found or self._passing.is_set
         return [piece for piece in pieces if piece]
 
     def ended(self) -> list[bytes]:
@@ -135,6 +138,7 @@ class _Plain:
     """Passes a body that is not compressed."""
 
     def __init__(self, charset: str | None, session: Session) -> None:
+        self.is_set: bool = False  # the session, in the tag
         self._finder = _Finder(charset)
         self._session = session
 
@@ -142,6 +146,7 @@ class _Plain:
         cut = self._finder.feed(chunk)
         if cut.tag is None:
             return [cut.before]
+        self.is_set = True
         return [b"".join((cut.before, with_session(cut.tag, self._session.user_id, self._session.id), cut.after))]
 
     def passed(self, chunk: bytes) -> list[bytes]:
@@ -169,6 +174,10 @@ class _Coded:
         self._decoder = decoder(coding)
         self._encoder = encoder(coding)
         self._broken = False
+
+    @property
+    def is_set(self) -> bool:
+        return self._plain.is_set
 
     def rewritten(self, chunk: bytes) -> Iterator[bytes]:
         for piece in self._decoder.decode(chunk):

@@ -258,10 +258,10 @@ class Exchange:
         """Something came that is no part of the body, and stays in its place between what is."""
         if self.state is State.BROKEN:
             return []
-        if self._kept is None:
-            return [Pass([item])]
-        self._kept.items.append((None, item))
-        return []
+        if self.state is State.HOLDING and self._kept is not None:
+            self._kept.items.append((None, item))
+            return []
+        return [Pass([item])]
 
     def trailers(self, headers: Headers, item: Item) -> Effects:
         """Fields came behind the body."""
