@@ -180,7 +180,7 @@ class _Response:
         self._cookies = self._fields.get(b"cookie", "")
         self._exchange: Exchange | None = None  # none before the head, and where the response is plainly not ours
         self._is_aside = False  # all that is still to come passes as it comes
-        self._head: Message = {}  # the application's, as it came
+        self._head = _Sent({})  # the application's
         self._said: dict[str, str] = {}  # the response's headers for `response:` sources
         self._lock: anyio.Lock | None = None
         self._timer: Timer | None = None
@@ -314,21 +314,23 @@ class _Response:
             await self._carry_out(exchange, exchange.aside(_Sent(message)))
         elif kind == _TRAILERS:
             fields = [(_text(name), _text(value)) for name, value in message.get("headers", ())]
-            self._head = message
-            await self._carry_out(exchange, exchange.trailers(fields, _Sent(message)))
+            self._head = _Sent(message)
+            await self._carry_out(exchange, exchange.trailers(fields, self._head))
         elif exchange.state is not State.BROKEN:
             await self._carry_out(exchange, exchange.unseen())
             await self._server_send(message)
 
-    def _taken_apart(self, message: Message) -> tuple[Message, Headers]:
-        """A copy of a head without the headers that the application sets for us, and its headers as text."""
-        headers = [(name, value) for name, value in message.get("headers", ())]
-        if removed := self._runtime.response_headers:
+    def _taken_apart(self, message: Message) -> "tuple[_Sent, Headers]":
+        """A head without the headers that the application sets for us, and its headers as text."""
+        headers = message.get("headers", ())
+        removed = self._runtime.response_headers
+        if removed or not isinstance(headers, list | tuple):
+            headers = list(headers)
             fields = ((_text(name).lower(), _text(value)) for name, value in headers)
             self._said = {name: value for name, value in fields if name in removed}
             headers = [field for field in headers if _text(field[0]).lower() not in removed]
-        head = {**message, "headers": headers} if "headers" in message else {**message}
-        return head, [(_text(name), _text(value)) for name, value in headers]
+            message = {**message, "headers": headers}
+        return _Sent(message), [(_text(name), _text(value)) for name, value in headers]
 
     async def _hold_is_over(self, exchange: Exchange) -> None:
         assert self._lock is not None
@@ -351,7 +353,7 @@ class _Response:
                 case says.SendHead(headers):
                     if not self._is_timed:
                         self._cancel_timer()
-                    await self._server_send(self._head if headers is None else self._with_headers(headers))
+                    await self._server_send(self._head.as_it_came() if headers is None else self._with_headers(headers))
                 case says.Pass(items):
                     for item in items:
                         await self._server_send(item.as_it_came())
@@ -392,12 +394,13 @@ class _Response:
 
     def _with_headers(self, headers: Headers) -> Message:
         """The message with other fields; the names of those that the application did not send in lower case."""
-        own = {_text(name) for name, _ in self._head.get("headers", ())}
+        head = self._head.as_it_came()
+        own = {_text(name) for name, _ in head.get("headers", ())}
         raw = [
             ((name if name in own else name.lower()).encode("latin-1"), value.encode("latin-1"))
             for name, value in headers
         ]
-        return {**self._head, "headers": raw}
+        return {**head, "headers": raw}
 
     # The user.
 

@@ -150,6 +150,7 @@ class _Response:
         "_server_write",
         "_status",
         "_withheld",
+        "is_body_changed",
         "may_owe_calls",
         "ready",
         "wrote",
@@ -166,6 +167,7 @@ class _Response:
         self._gone = False  # the head has been given to the server
         self.ready: deque[bytes] = deque()  # what may leave of the body and has not
         self.may_owe_calls = False  # calls were put off, where no thread can make them
+        self.is_body_changed = False  # some of it is not the application's own
         self.wrote = False
         self._said: dict[str, str] = {}  # the response's headers for `response:` sources
         self._believed = runtime.proxies.is_configured and self._is_from_proxy()
@@ -344,6 +346,7 @@ class _Response:
                 case says.Pass(items):
                     self.ready.extend(items)
                 case says.SendBody(data):
+                    self.is_body_changed = True
                     if data:
                         self.ready.append(data)
                 case says.ReadUser() | says.AwaitSession():
@@ -488,7 +491,9 @@ class _Body:
     def is_as_it_came(self) -> bool:
         """Whether the body is the application's own, from its first chunk on."""
         response = self._response
-        return response.has_head_left and response.is_settled and not response.wrote and self._error is None
+        if response.is_body_changed or response.wrote or self._error is not None:
+            return False
+        return response.has_head_left and response.is_settled
 
     def pull_head(self) -> None:
         """Pull chunks until the head has been given to the server, or cannot be."""
