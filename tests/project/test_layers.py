@@ -29,6 +29,7 @@ LAYERS = """
     viafoura.workers
     viafoura.sessions
     page.rewriter
+    response.remembered response.known_cookies
     response.cookie
     response.request response.headers response.proxies
     response.exchange
