@@ -168,7 +168,14 @@ class TestRequest:
     """What the application sees of a request."""
 
     @pytest.mark.parametrize(
-        "sign", [{"Cookie": "sessionid=1"}, {"Authorization": "Basic x"}, {"Cookie": "viafoura_mw=junk"}]
+        "sign",
+        [
+            {"Cookie": "sessionid=1"},
+            {"Authorization": "Basic x"},
+            {"Cookie": "viafoura_mw=junk"},
+            {"Cookie": "sessionid=1", "Accept": "application/json, Text/HTML"},
+            {"Cookie": "sessionid=1", "Accept": "*/*", "HX-Request": "true"},
+        ],
     )
     def test_withholds_conditions_from_a_page_that_may_be_a_signed_in_user_s(
         self, door: Door, settings: Settings, sign: dict[str, str]
@@ -180,7 +187,13 @@ class TestRequest:
         assert seen["accept-encoding"] == "gzip"
 
     @pytest.mark.parametrize(
-        "asked", [{**BROWSER, "Cookie": "_ga=1; _gid=2"}, {"Accept": "*/*", "Cookie": "sessionid=1"}, BROWSER]
+        "asked",
+        [
+            {**BROWSER, "Cookie": "_ga=1; _gid=2; AWSALB=3; OptanonConsent=4; __cf_bm=5; csrftoken=6; _vfa=7"},
+            {"Accept": "*/*", "Cookie": "sessionid=1"},
+            {"Accept": "application/json", "Cookie": "sessionid=1", "HX-Request": "true"},
+            BROWSER,
+        ],
     )
     def test_is_the_client_s_otherwise(self, door: Door, settings: Settings, asked: dict[str, str]) -> None:
         """Visitors with only analytics cookies, and requests for other things than pages, keep their 304s."""

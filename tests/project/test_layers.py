@@ -31,6 +31,7 @@ LAYERS = """
     viafoura.client
     viafoura.sessions
     page.rewriter
+    response.remembered response.known_cookies
     response.cookie
     response.request response.headers response.proxies
     response.exchange

@@ -14,8 +14,10 @@ from tests.support.doors import environ_of, scope_of
 from tests.support.framework_reading import Asked, alone, ask, ask_asgi, reader_of
 from viafoura_mw import Settings, asgi, wsgi
 from viafoura_mw.log import Notices
+from viafoura_mw.runtime import runtime_of
 from viafoura_mw.testing import SimulatedViafoura
 from viafoura_mw.user import frameworks
+from viafoura_mw.user.frameworks.django import session_cookie
 from viafoura_mw.user.user import Nobody, NotKnown, User
 
 pytest.importorskip("django", reason="Django is not installed")
@@ -471,3 +473,27 @@ async def page_of(application: Any, scope: dict[str, Any]) -> bytes:
 
     await application(scope, receive, send)
     return bytes(body)
+
+
+def test_tells_the_name_of_the_sites_session_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By it the site knows a signed-in user; as long as Django is not set up, nobody knows the name."""
+    from django import conf
+    from django.test.utils import override_settings
+
+    told = [session_cookie()]
+    with override_settings(SESSION_COOKIE_NAME="gazette"):
+        told.append(session_cookie())
+    monkeypatch.setattr(conf, "settings", conf.LazySettings())
+    told.append(session_cookie())
+    monkeypatch.delitem(sys.modules, "django.conf")
+    told.append(session_cookie())
+
+    assert told == ["sessionid", "gazette", "", ""]
+
+
+def test_no_other_cookie_of_a_django_site_signs_a_user_in() -> None:
+    """Under preset ``django`` a visitor with a cookie that no list has keeps answers of 304."""
+    parts = parts_of(Settings(site_id="site", api_key="key", user="django"))
+
+    assert parts.may_be_signed_in_by("sessionid=1")
+    assert not parts.may_be_signed_in_by("language=en; messages=x")

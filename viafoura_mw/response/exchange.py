@@ -39,7 +39,7 @@ from viafoura_mw.response.headers import Headers, made_private, with_cookie, wit
 from viafoura_mw.response.hold import HoldBudget
 from viafoura_mw.user.user import Nobody, NotKnown, Reading, User
 from viafoura_mw.viafoura.client import Session
-from viafoura_mw.viafoura.sessions import LoginRequest, Sessions
+from viafoura_mw.viafoura.sessions import LoginRequest, Sessions, Ticket
 
 HOLD: Final = 0.5  # seconds for which the head of a page that comes in pieces may be held
 DEBUG_HEADER: Final = "X-Viafoura-MW"
@@ -212,13 +212,13 @@ class Exchange:
         "_kept",
         "_login",
         "_login_key",
-        "_mark",
         "_policy",
         "_preset",
         "_reading",
         "_renewal",
         "_request",
         "_status",
+        "_ticket",
         "state",
     )
 
@@ -235,7 +235,7 @@ class Exchange:
         self._kept: _Kept | None = None
         self._reading: Reading | None = None
         self._login: LoginRequest | None = None
-        self._mark = ""  # by which a later page finds the login that this one waits for
+        self._ticket: Ticket | None = None  # of the login that this page waits for
         self._deadline: float | None = None  # of all waits for Viafoura
         self._renewal: StartLogin | None = None  # to be started once the tag is seen
         self._is_private = False  # the head was made one user's own
@@ -496,8 +496,7 @@ class Exchange:
         return self._login
 
     def _ask_for_session(self, login: LoginRequest) -> Effects:
-        ticket = self._policy.sessions.ensure(login)
-        self._mark = ticket.mark
+        ticket = self._ticket = self._policy.sessions.ensure(login)
         now = self._policy.clock()
         if self._deadline is None:
             self._deadline = now + self._policy.timeout
@@ -523,9 +522,10 @@ class Exchange:
             effects = self._rewrite(session, "login", cookie)
             is_set = self._is_private  # not where the page turned out to be corrupt
             return [*effects, *self._end_sessions(brought.of_others(user))] if changed and is_set else effects
-        if not self._mark:
+        ticket = self._ticket
+        if ticket is None or not ticket.mark or ticket.future.done():  # no later page finds a session
             return self._signed_out("unavailable") if changed else self._pass("unavailable")
-        waiting = self._policy.cookie.wait(user, self._mark, brought=brought, secure=secure)
+        waiting = self._policy.cookie.wait(user, ticket.mark, brought=brought, secure=secure)
         self._is_private = True
         effects = self._pass("unavailable", with_cookie(self._headers, waiting))
         return [*effects, *self._end_sessions(brought.of_others(user))] if changed else effects

@@ -6,12 +6,15 @@ signed-in user by it: ``AWSELBAuthSessionCookie-0`` signs users in, so that ``AW
 ``CF_Authorization`` (Cloudflare Access) and ``NSC_*`` (Citrix signs users in by some of them).
 """
 
+from collections.abc import Mapping
 from itertools import chain
 from typing import Final
 
+_Globs = Mapping[str, tuple[str, ...]]
+
 _HEX: Final = "[0-9a-f]"
 
-_ANALYTICS_AND_ADVERTISING: Final = {
+_ANALYTICS_AND_ADVERTISING: Final[_Globs] = {
     "https://documentation.viafoura.com/docs/what-cookies-are-used-by-viafoura": (
         "_vfa",
         "_vfb",
@@ -96,7 +99,7 @@ _ANALYTICS_AND_ADVERTISING: Final = {
     "https://docs.prebid.org/dev-docs/modules/userId.html": ("_pubcid*",),
 }
 
-_CONSENT: Final = {
+_CONSENT: Final[_Globs] = {
     "https://my.onetrust.com/articles/en_US/Knowledge/UUID-2dc719a8-4be5-8d16-1dc8-c7b4147b88e0": (
         "OptanonConsent",
         "OptanonAlertBoxClosed",
@@ -126,7 +129,7 @@ _CONSENT: Final = {
     "https://github.com/klaro-org/klaro-js": ("klaro",),
 }
 
-_BOT_WALLS: Final = {
+_BOT_WALLS: Final[_Globs] = {
     "https://developers.cloudflare.com/fundamentals/reference/policies-compliances/cloudflare-cookies/": (
         "__cf_bm",
         "_cfuvid",
@@ -163,7 +166,7 @@ _BOT_WALLS: Final = {
     "https://developers.google.com/recaptcha/docs/faq": ("_GRECAPTCHA",),
 }
 
-_LOAD_BALANCERS: Final = {
+_LOAD_BALANCERS: Final[_Globs] = {
     "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/sticky-sessions.html": ("AWSALB*",),
     "https://docs.aws.amazon.com/elasticloadbalancing/latest/classic/elb-sticky-sessions.html": (
         "AWSELB",
@@ -186,7 +189,7 @@ _LOAD_BALANCERS: Final = {
     "https://docs.oracle.com/en-us/iaas/Content/Balance/Reference/sessionpersistence.htm": ("X-Oracle-BMC-LBS-Route",),
 }
 
-_CSRF: Final = {
+_CSRF: Final[_Globs] = {
     "https://docs.djangoproject.com/en/stable/ref/settings/": ("csrftoken",),
     "https://www.tornadoweb.org/en/stable/guide/security.html": ("_xsrf",),
     "https://docs.pylonsproject.org/projects/pyramid/en/latest/api/csrf.html": ("csrf_token",),
@@ -200,5 +203,5 @@ _CSRF: Final = {
 }
 
 #: By its source, each group's name globs (as of :mod:`fnmatch`, with their case).
-BY_SOURCE: Final = {**_ANALYTICS_AND_ADVERTISING, **_CONSENT, **_BOT_WALLS, **_LOAD_BALANCERS, **_CSRF}
-NO_SIGN_IN: Final = tuple(chain.from_iterable(BY_SOURCE.values()))
+BY_SOURCE: Final[_Globs] = {**_ANALYTICS_AND_ADVERTISING, **_CONSENT, **_BOT_WALLS, **_LOAD_BALANCERS, **_CSRF}
+NO_SIGN_IN: Final[tuple[str, ...]] = tuple(chain.from_iterable(BY_SOURCE.values()))
