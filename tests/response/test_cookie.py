@@ -320,9 +320,22 @@ class TestEnded:
         brought = cookie.find(sent(header))
 
         assert header.endswith("; Max-Age=60")
-        assert brought.ended_at == clock.now
+        assert brought.ended_at == pytest.approx(clock.now, abs=1e-6)
         assert not brought.is_authentic
         assert not brought.of_another(ANN)
+
+    @pytest.mark.parametrize("ahead", [0.0, 20.0], ids=["a clock that stands", "another machine's clock"])
+    def test_is_later_than_all_that_it_ends(self, cookie: SessionCookie, clock: Clock, ahead: float) -> None:
+        """A login of the same instant, or of a machine whose clock is ahead, was made before it was ended."""
+        there = cookie_of(Clock(clock.now + ahead))
+        session_there = pair(there, of=session(1, START + ahead))
+        waiting_there = sent(there.wait(ANN, "mark-1", secure=False))
+        ended_there = sent(there.end(NOTHING, by_page=False, secure=False))
+
+        for header in (session_there, waiting_there, ended_there):
+            assert (
+                cookie.find(sent(cookie.end(cookie.find(header), by_page=False, secure=False))).ended_at > START + ahead
+            )
 
     def test_lasts_for_a_minute_and_for_what_clocks_differ(self, cookie: SessionCookie, clock: Clock) -> None:
         """The browser keeps it for a minute; the machine that made it may have a clock that is behind."""
@@ -352,11 +365,11 @@ class TestAnotherUser:
             brought = cookie.find(sent(cookie.set(BEN, older, brought=brought, secure=False)))
             assert brought.valid_for(BEN)
 
-        assert brought.ended_at == changed_at
+        assert brought.ended_at == pytest.approx(changed_at, abs=1e-6)
         clock.pass_(5.0)
         if brought.sessions:
             brought = cookie.find(sent(cookie.touch(only(brought), secure=False)))
-        assert brought.ended_at == changed_at
+        assert brought.ended_at == pytest.approx(changed_at, abs=1e-6)
 
     def test_is_told_from_the_same_user(self, cookie: SessionCookie) -> None:
         """Who stays has not signed out."""

@@ -135,6 +135,14 @@ class Brought:
         """The marks of all waiting cookies."""
         return tuple(cookie.mark for cookie in self.waiting)
 
+    def after_all(self, now: float) -> float:
+        """The time of a sign-out that happens ``now``: later than everything that these cookies tell of.
+
+        So it is, whatever the clocks say: another machine's may be ahead, and one that has not moved tells nothing.
+        """
+        times = [sealed.session.since for sealed in self.sessions] + [cookie.made_at for cookie in self.waiting]
+        return max(now, *(math.nextafter(moment, math.inf) for moment in (*times, self.ended_at)))
+
     def valid_for(self, user: User) -> SealedSession | None:
         """The session cookie of ``user`` with the youngest login, unless an ended cookie is as young as that login."""
         for sealed in self.sessions:
@@ -303,7 +311,8 @@ class SessionCookie:
         """
         digests = [cookie._user_digest for cookie in brought.sessions]
         digests += [cookie.user_digest for cookie in brought.waiting]
-        value = self._keys[0].seal(["e", self._clock(), digests[0] if digests else "", by_page])
+        ended_at = brought.after_all(self._clock())
+        value = self._keys[0].seal(["e", ended_at, digests[0] if digests else "", by_page])
         return self._made(value, SHORT_LIFE, secure=secure)
 
     def is_secure(self, *, secure: bool) -> bool:
@@ -361,7 +370,7 @@ def _ended_at(user: User, brought: Brought, now: float) -> float:
     A browser that changes from one user to another signs out as it does so. If the first user comes back, an earlier
     login of theirs must not serve, wherever it is remembered.
     """
-    return now if brought.of_another(user) else brought.ended_at
+    return brought.after_all(now) if brought.of_another(user) else brought.ended_at
 
 
 def _together(found: Sequence[Brought], now: float) -> Brought:
