@@ -375,7 +375,8 @@ class TestServed:
         site = "import os\nos.environ.update(VIAFOURA_SITE_ID='s', VIAFOURA_API_KEY='k')\ndef application(a, b): ..."
         (tmp_path / "env").write_text(f"export VIAFOURA_APP='{module(site)}'  # the site\n")
         code = f"from viafoura_mw import {door}; print(*(type(vars({door})[name]).__name__ for name in {NAMES}))"
-        environ = {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}", "VIAFOURA_ENV_FILE": str(tmp_path / "env")}
+        path = os.pathsep.join([str(ROOT), str(tmp_path), *filter(None, sys.path)])
+        environ = {"PYTHONPATH": path, "VIAFOURA_ENV_FILE": str(tmp_path / "env")}
         done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
         assert done.stdout == "ViafouraMiddleware ViafouraMiddleware\n"
 
