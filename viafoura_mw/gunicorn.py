@@ -20,6 +20,7 @@ from typing import Any, Final
 from viafoura_mw.environment import read_file
 from viafoura_mw.errors import SettingsError
 from viafoura_mw.interface import interface_of
+from viafoura_mw.loading import described
 from viafoura_mw.settings import Settings
 
 _OWN_FILE: Final = "gunicorn.conf.py"  # what gunicorn reads when it is told nothing
@@ -103,7 +104,7 @@ def _site_configuration() -> Mapping[str, Any]:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise SettingsError([f"{_OWN_FILE} cannot be read: {type(error).__name__}: {error}"]) from error
+        raise SettingsError([f"{_OWN_FILE} cannot be read: {described(error)}"]) from error
     names = {setting.name for setting in importlib.import_module("gunicorn.config").KNOWN_SETTINGS}
     return {name: value for name, value in vars(module).items() if name in names}
 

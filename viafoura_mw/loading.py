@@ -7,6 +7,7 @@ Five forms: ``pkg.mod`` (its ``application``, else ``app``), ``pkg.mod:attr.attr
 import ast
 import importlib
 import sys
+import traceback
 from collections.abc import Callable
 from functools import cache, reduce
 from hashlib import sha256
@@ -56,13 +57,39 @@ def load(name: str) -> Any:
     try:
         application = _found(name)
         if not callable(application):
-            raise TypeError(f"a {type(application).__name__} is no application")
+            raise _Misnamed(f"a {type(application).__name__} is no application")
     except SettingsError:
         raise
     except (Exception, SystemExit) as error:
-        tried = f"VIAFOURA_APP={name} cannot be loaded: {type(error).__name__}: {error}"
-        raise SettingsError([tried]) from error
+        tried = f"VIAFOURA_APP={without_arguments(name)}"
+        raise SettingsError([f"{tried} cannot be loaded: {described(error)}"]) from error
     return application
+
+
+class _Misnamed(ValueError):
+    """A name that cannot be one of an application; its text is about the name alone."""
+
+
+def described(error: BaseException) -> str:
+    """What the site's code raised: its type, the missing name, and where, but not its text: that may hold a secret."""
+    if isinstance(error, _Misnamed):
+        return str(error)
+    details = []
+    if isinstance(error, ImportError | AttributeError) and error.name:
+        details.append(error.name)
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, SyntaxError):
+        details.append(f"{error.filename}, line {error.lineno}")
+    elif (last := frames[-1]).filename != __file__ and not last.filename.startswith("<frozen"):
+        details.append(f"{last.filename}, line {last.lineno}")
+    kind = type(error).__name__
+    return f"{kind} ({', '.join(details)})" if details else kind
+
+
+def without_arguments(name: str) -> str:
+    """``VIAFOURA_APP`` as it may be shown: an argument of a factory may be a secret."""
+    factory, bracket, arguments = name.partition("(")
+    return f"{factory}(…)" if bracket and arguments != ")" else name
 
 
 def _found(name: str) -> Any:
@@ -75,7 +102,7 @@ def _found(name: str) -> Any:
 
 def _imported(name: str) -> ModuleType:
     if "/" in name:
-        raise ValueError("a file's path begins with /")
+        raise _Misnamed("a file's path begins with /")
     # Servers that import by name do as much; cheroot and others leave the working directory out.
     if "" not in sys.path and (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
@@ -106,7 +133,7 @@ def _default(module: ModuleType) -> Any:
     for name in _DEFAULT_NAMES:
         if hasattr(module, name):
             return getattr(module, name)
-    raise AttributeError(f"{module.__name__} has neither {' nor '.join(_DEFAULT_NAMES)}; name one as module:attribute")
+    raise _Misnamed(f"{module.__name__} has neither {' nor '.join(_DEFAULT_NAMES)}; name one as module:attribute")
 
 
 def _evaluated(module: ModuleType, expression: str) -> Any:
@@ -124,7 +151,7 @@ def _evaluated(module: ModuleType, expression: str) -> Any:
 
 def _name(keyword: ast.keyword) -> str:
     if keyword.arg is None:
-        raise ValueError("an argument must be a literal")
+        raise _Misnamed("an argument must be a literal")
     return keyword.arg
 
 
@@ -133,4 +160,4 @@ def _dotted(node: ast.expr) -> list[str]:
         return [node.id]
     if isinstance(node, ast.Attribute):
         return [*_dotted(node.value), node.attr]
-    raise ValueError("after the colon goes an attribute, or a call of one with literal arguments")
+    raise _Misnamed("after the colon goes an attribute, or a call of one with literal arguments")

@@ -19,6 +19,7 @@ from viafoura_mw import __main__ as command
 from viafoura_mw.commands import check, demo, preview
 from viafoura_mw.settings import Settings
 from viafoura_mw.testing import Fault, SimulatedViafoura
+from viafoura_mw.user import frameworks
 
 Lines = pytest.CaptureFixture[str]
 
@@ -316,6 +317,8 @@ class TestCheck:
 
 
 SITES = """
+import functools
+import os
 import sys
 
 
@@ -355,6 +358,22 @@ def odd(environ, start_response):
 odd.__signature__ = 3
 
 
+def anything(*args, **kwargs):
+    return []
+
+
+async def decorated(scope, receive, send):
+    pass
+
+
+decorated = functools.wraps(decorated)(lambda *args: decorated(*args))
+partial = functools.partial(asgi3)
+
+
+def failing(password):
+    raise RuntimeError(password)
+
+
 def noisy():
     print("said by the site")
     return flat
@@ -378,11 +397,12 @@ class TestCheckOfTheApplication:
         [
             ("flat", "wsgi", "remote-user"),
             ("noisy()", "wsgi", "remote-user"),
-            ("odd", "wsgi", "remote-user"),
             ("asgi3", "asgi", "scope"),
             ("asgi2", "asgi", "scope"),
             ("asgi_object", "asgi", "scope"),
             ("Awaitable", "asgi", "scope"),
+            ("decorated", "asgi", "scope"),
+            ("partial", "asgi", "scope"),
         ],
     )
     def test_tells_which_door_it_needs_and_which_preset_reads_the_user(
@@ -396,10 +416,58 @@ class TestCheckOfTheApplication:
             True
         ]
 
+    @pytest.mark.parametrize("name", ["odd", "anything"])
+    def test_tells_both_doors_where_the_application_says_neither(self, name: str, capsys: Lines) -> None:
+        code, found = checks(capsys, "--app", f"some_sites:{name}")
+
+        assert code == 0
+        door = "viafoura_mw.wsgi:application, or asgi if it is ASGI"
+        assert ("ok", "application", f"some_sites:{name} is there; serve {door}") in found
+        assert [subject for _, subject, _ in found].count("user") == 2
+
+    def test_takes_the_settings_that_the_site_makes_itself(
+        self, tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: Lines
+    ) -> None:
+        for name in environment:
+            monkeypatch.setenv(name, "")
+        lines = [f"os.environ[{name!r}] = {value!r}" for name, value in environment.items()]
+        (tmp_path / "own_site.py").write_text("\n".join(["import os", *lines, "def app(a, b): ..."]))
+        monkeypatch.setenv("VIAFOURA_APP", str(tmp_path / "own_site.py"))
+
+        code, found = checks(capsys)
+
+        assert code == 0
+        assert {("ok", "application"), ("ok", "token")} <= {*named(found)}
+
+    def test_shows_nothing_of_a_foreign_exception_but_its_type(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: Lines
+    ) -> None:
+        def recognised(*, asgi: bool) -> str:
+            raise LookupError("s3cret")
+
+        monkeypatch.setattr(frameworks, "recognised", recognised)
+        for name in ("failing('s3cret')", "flat"):
+            command.main(["check", "--app", f"some_sites:{name}"])
+        said = "".join(capsys.readouterr())
+
+        assert "some_sites:failing(…) cannot be loaded: RuntimeError (" in said
+        assert "whether a framework runs cannot be told (LookupError)" in said
+        assert "s3cret" not in said
+
+    def test_tells_of_the_application_where_settings_are_wrong_too(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: Lines
+    ) -> None:
+        monkeypatch.setenv("VIAFOURA_TIMEOUT", "soon")
+
+        code, found = checks(capsys, "--app", "some_sites:flat")
+
+        assert code == 1
+        assert named(found) == [("failed", "settings"), ("ok", "application")]
+
     @pytest.mark.parametrize(
         ("name", "reason"),
         [
-            ("number", "TypeError"),
+            ("number", "a int is no application"),
             ("absent", "AttributeError"),
             ("leaving()", "SystemExit"),
         ],

@@ -1,18 +1,25 @@
 """``VIAFOURA_APP``: five forms of a name, and one error for whatever is wrong with it."""
 
+import importlib
+import os
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, NamedTuple
 
 import pytest
 
+from tests.support.servers import ROOT
+from viafoura_mw import Settings
 from viafoura_mw.errors import SettingsError
-from viafoura_mw.loading import load, named_application
+from viafoura_mw.loading import load, named_application, served
 
 _NUMBERS = count()
+NAMES = ("application", "app")
 
 Write = Callable[..., str]
 
@@ -103,27 +110,27 @@ class TestFactory:
         [
             ("make(x)", "ValueError"),
             ("make(*[1])", "ValueError"),
-            ("make(**{'a': 1})", "ValueError: an argument must be a literal"),
+            ("make(**{'a': 1})", "an argument must be a literal"),
             ("make(print())", "ValueError"),
-            ("make()()", "ValueError: after the colon goes"),
-            ("make().app", "ValueError: after the colon goes"),
-            ("make[0]", "ValueError: after the colon goes"),
-            ("lambda: 0", "ValueError: after the colon goes"),
+            ("make()()", "after the colon goes"),
+            ("make().app", "after the colon goes"),
+            ("make[0]", "after the colon goes"),
+            ("lambda: 0", "after the colon goes"),
             ("make(", "SyntaxError"),
             ("", "SyntaxError"),
             ("a; b", "SyntaxError"),
-            ("absent", "AttributeError"),
+            ("absent", "AttributeError (absent)"),
             ("make.absent.more", "AttributeError"),
             ("make(1, 2, 3)", "TypeError"),
-            ("number", "TypeError: a int is no application"),
+            ("number", "a int is no application"),
         ],
     )
     def test_is_called_with_nothing_else(self, expression: str, reason: str, module: Write) -> None:
         """The name of an application is not a program."""
         name = f"{module('def make(a=0): return str' + chr(10) + 'number = 7')}:{expression}"
-        problem, cause = problem_of(name)
-        assert problem.startswith(f"VIAFOURA_APP={name} cannot be loaded: {reason}")
-        assert type(cause).__name__ == reason.partition(":")[0]
+        problem, _ = problem_of(name)
+        assert problem.startswith("VIAFOURA_APP=some_site_")
+        assert f" cannot be loaded: {reason}" in problem
 
 
 class TestFile:
@@ -140,7 +147,7 @@ class TestFile:
         path = tmp_path / f"{module('def make(kind): return kind' + chr(10) + 'site = str', '.wsgi')}.wsgi"
         assert load(f"{path}:site") is str
         problem, _ = problem_of(f"{path}:make('x')")
-        assert problem.endswith("TypeError: a str is no application")
+        assert problem.endswith("cannot be loaded: a str is no application")
 
     def test_may_import_a_module_of_the_same_name(self, tmp_path: Path, module: Write) -> None:
         """``app.wsgi`` beside ``app.py`` is usual: neither's byte code takes the other's place."""
@@ -167,7 +174,7 @@ class TestFile:
         before = {*sys.modules}
         path = tmp_path / f"{module('1 / 0', '.wsgi')}.wsgi"
         problem, cause = problem_of(str(path))
-        assert problem == f"VIAFOURA_APP={path} cannot be loaded: ZeroDivisionError: division by zero"
+        assert problem == f"VIAFOURA_APP={path} cannot be loaded: ZeroDivisionError ({path}, line 1)"
         assert isinstance(cause, ZeroDivisionError)
         assert f'File "{path}", line 1' in "".join(traceback.format_exception(cause))
         assert {*sys.modules} == before
@@ -176,7 +183,7 @@ class TestFile:
     def test_that_is_relative_is_told(self, name: str) -> None:
         """A server may run anywhere."""
         problem, _ = problem_of(name)
-        assert problem == f"VIAFOURA_APP={name} cannot be loaded: ValueError: a file's path begins with /"
+        assert problem == f"VIAFOURA_APP={name} cannot be loaded: a file's path begins with /"
 
 
 class TestIni:
@@ -226,7 +233,6 @@ class TestWhatIsWrong:
             ("json.no_such_module", ModuleNotFoundError),
             (".relative", TypeError),
             ("..", TypeError),
-            ("json", AttributeError),
             ("/nowhere/app.wsgi", FileNotFoundError),
             ("/nowhere/site.ini", OSError),
             ("/", OSError),
@@ -238,7 +244,7 @@ class TestWhatIsWrong:
     def test_is_told_of_a_name_that_leads_nowhere(self, name: str, kind: type[Exception]) -> None:
         """Whatever is written."""
         problem, cause = problem_of(name)
-        assert problem.startswith(f"VIAFOURA_APP={name} cannot be loaded: {type(cause).__name__}: ")
+        assert problem.startswith(f"VIAFOURA_APP={name} cannot be loaded: {type(cause).__name__}")
         assert isinstance(cause, kind)
 
     @pytest.mark.parametrize(
@@ -258,7 +264,7 @@ class TestWhatIsWrong:
         """A site that exits is one of them: an exit with no word would be a riddle."""
         name = module(source)
         problem, cause = problem_of(form.format(name=name, path=tmp_path / f"{name}.py"))
-        assert f" cannot be loaded: {kind.__name__}: " in problem
+        assert f" cannot be loaded: {kind.__name__} (" in problem
         assert isinstance(cause, kind)
 
     @pytest.mark.parametrize("form", ["{name}", "{path}"])
@@ -268,10 +274,111 @@ class TestWhatIsWrong:
         with pytest.raises(KeyboardInterrupt):
             load(form.format(name=name, path=tmp_path / f"{name}.py"))
 
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "raise RuntimeError('postgres://site:s3cret@db')",
+            "raise SystemExit('s3cret')",
+            "import json; json.loads('s3cret')",
+            "int('s3cret')",
+            "password = 's3cret' +",
+            "raise ImportError('s3cret')",
+            "raise type('Odd', (Exception,), {'__str__': lambda self: 1 / 0})('s3cret')",
+        ],
+    )
+    def test_tells_of_a_foreign_exception_its_type_and_place_alone(self, source: str, module: Write) -> None:
+        """What a site raises may have a password in it; the exception itself is the cause, for a server to show."""
+        problem, cause = problem_of(module(source))
+        assert "s3cret" not in problem
+        assert type(cause).__name__ in problem
+
+    def test_is_told_of_a_module_without_an_application(self) -> None:
+        """By the names that were looked for."""
+        problem, _ = problem_of("json")
+        assert problem.endswith("json has neither application nor app; name one as module:attribute")
+
+    @pytest.mark.parametrize(
+        "call", ["make('s3cret')", "make(key='s3cret', other=1)", "make('s3cret'", "int('s3cret')"]
+    )
+    def test_tells_no_argument_of_a_factory(self, call: str, module: Write) -> None:
+        """It may be a password."""
+        problem, _ = problem_of(f"{module('from builtins import int' + chr(10) + 'def make(key): 1 / 0')}:{call}")
+        assert "(…) cannot be loaded: " in problem
+        assert "s3cret" not in problem
+
     def test_a_site_that_wraps_itself_tells_its_own(self, module: Write) -> None:
         """Its settings are wrong, and not its name."""
         name = module("from viafoura_mw.errors import SettingsError\nraise SettingsError(['VIAFOURA_X is wrong'])")
         assert problem_of(name) == ("VIAFOURA_X is wrong", None)
+
+
+class Door(NamedTuple):
+    """In a middleware's place."""
+
+    application: Any
+    settings: Settings
+
+
+class TestServed:
+    """The application of ``viafoura_mw.wsgi:application`` and of ``viafoura_mw.asgi:application``."""
+
+    @pytest.fixture(autouse=True)
+    def _no_settings(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in [name for name in os.environ if name.startswith("VIAFOURA_")]:
+            monkeypatch.delenv(name)
+
+    def test_is_none_where_none_is_named(self) -> None:
+        """Importing a door for its class alone needs no setting, and judges none."""
+        assert served(Door) is None
+
+    def test_has_the_settings_that_it_made_itself(self, module: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A site that calls ``load_dotenv()`` as it is imported."""
+        for name in ("VIAFOURA_SITE_ID", "VIAFOURA_API_KEY"):
+            monkeypatch.setenv(name, "")
+        site = "import os\nos.environ.update(VIAFOURA_SITE_ID='s', VIAFOURA_API_KEY='k')\napplication = str"
+        monkeypatch.setenv("VIAFOURA_APP", module(site))
+        found = served(Door)
+        assert found is not None
+        assert (found.application, found.settings.site_id, found.settings.api_key) == (str, "s", "k")
+
+    def test_may_be_named_by_the_environment_file(
+        self, module: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Which may be a pipe, and name a secret's pipe: each is read once."""
+        pipes = [tmp_path / "env", tmp_path / "key"]
+        lines = f"VIAFOURA_APP={module('application = str')}\nVIAFOURA_SITE_ID=s\nVIAFOURA_API_KEY_FILE={pipes[1]}\n"
+        writers = [Thread(target=pipe.write_text, args=(text,)) for pipe, text in zip(pipes, (lines, "k"), strict=True)]
+        for pipe, writer in zip(pipes, writers, strict=True):
+            os.mkfifo(pipe)
+            writer.start()
+        monkeypatch.setenv("VIAFOURA_ENV_FILE", str(pipes[0]))
+        found = served(Door)
+        for writer in writers:
+            writer.join()
+        assert found is not None
+        assert (found.application, found.settings.api_key) == (str, "k")
+
+    @pytest.mark.parametrize("door", ["wsgi", "asgi"])
+    @pytest.mark.parametrize("name", NAMES)
+    def test_says_that_nothing_is_named(self, door: str, name: str) -> None:
+        """Where a server shows the AttributeError of a door that was imported without ``VIAFOURA_APP``."""
+        module = importlib.import_module(f"viafoura_mw.{door}")
+        with pytest.raises(AttributeError, match=rf"viafoura_mw\.{door}:{name} .*VIAFOURA_APP is not set"):
+            getattr(module, name)
+        assert not hasattr(module, name)
+        with pytest.raises(AttributeError, match=rf"module 'viafoura_mw\.{door}' has no attribute 'apple'"):
+            _ = module.apple
+
+    @pytest.mark.parametrize("door", ["wsgi", "asgi"])
+    def test_is_a_real_attribute_of_its_door(self, door: str, module: Write, tmp_path: Path) -> None:
+        """UWSGI sees no ``__getattr__``. The environment file alone knows the name, the site alone the rest."""
+        site = "import os\nos.environ.update(VIAFOURA_SITE_ID='s', VIAFOURA_API_KEY='k')\ndef application(a, b): ..."
+        (tmp_path / "env").write_text(f"export VIAFOURA_APP='{module(site)}'  # the site\n")
+        code = f"from viafoura_mw import {door}; print(*(type(vars({door})[name]).__name__ for name in {NAMES}))"
+        path = os.pathsep.join([str(ROOT), str(tmp_path), *filter(None, sys.path)])
+        environ = {"PYTHONPATH": path, "VIAFOURA_ENV_FILE": str(tmp_path / "env")}
+        done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+        assert done.stdout == "ViafouraMiddleware ViafouraMiddleware\n"
 
 
 def test_the_name_is_a_setting() -> None:

@@ -1,6 +1,7 @@
 """The import graph is the architecture: each module imports only from those above it, and few know the world."""
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ LAYERS = """
     viafoura.client
     viafoura.sessions
     page.rewriter
-    response.remembered response.known_cookies
+    response.remembered response.known_cookies response.webob response.hold
     response.cookie
     response.request response.headers response.proxies
     response.exchange
@@ -51,7 +52,7 @@ LEVELS = {name: level for level, line in enumerate(LAYERS.strip().splitlines()) 
 
 #: Who may import what of the world outside, besides the standard library.
 FOREIGN = {
-    "webob": {"response.cookie", "demo"},
+    "webob": {"response.webob"},
     "requests": {"viafoura.transport"},
     "urllib3": {"viafoura.transport"},
     "starlette": {"asgi", "demo"},
@@ -179,10 +180,37 @@ def _is_os(node: ast.expr) -> bool:
 def test_imports_nothing_too_early(name: str, never: set[str], tmp_path: Path) -> None:
     """gevent patches ``ssl`` after a configuration was read; a door brings nothing of the other one with it."""
     program = f"import sys; before = {{*sys.modules}}; import {name}; print(*({{*sys.modules}} - before), sep='\\n')"
-    environ = {"PYTHONPATH": str(ROOT.parent)}
+    environ = {"PYTHONPATH": os.pathsep.join([str(ROOT.parent), *filter(None, sys.path)])}
     done = subprocess.run(
         [sys.executable, "-c", program], env=environ, cwd=tmp_path, capture_output=True, text=True, check=True
     )
     imported = {*done.stdout.split()}
     assert name in imported
     assert not never & imported
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_warns_of_nothing(name: str, tmp_path: Path) -> None:
+    """A site may make warnings errors; its filters are as they were afterwards, but for what requests adds."""
+    program = (
+        "import sys, warnings; before = [*warnings.filters]; "
+        f"import {name}; added = [each[2].__module__ for each in warnings.filters if each not in before]; "
+        "assert {each.partition('.')[0] for each in added} <= {'requests', 'urllib3'}, added"
+    )
+    environ = {"PYTHONPATH": os.pathsep.join([str(ROOT.parent), *filter(None, sys.path)])}
+    command = [sys.executable, "-W", "error", "-c", program]
+    done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_lets_others_be_warned_of_cgi(tmp_path: Path) -> None:
+    """Of everything else, the site is told as before."""
+    program = (
+        "import viafoura_mw.wsgi, warnings\n"
+        "try: warnings.warn(\"'cgi' is deprecated\", DeprecationWarning)\n"
+        "except DeprecationWarning: print('told')"
+    )
+    environ = {"PYTHONPATH": os.pathsep.join([str(ROOT.parent), *filter(None, sys.path)])}
+    command = [sys.executable, "-W", "error", "-c", program]
+    done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "told\n"

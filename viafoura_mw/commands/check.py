@@ -1,6 +1,5 @@
 """``viafoura-mw check``: whether the environment is right, the application loads, and Viafoura answers."""
 
-import inspect
 import json
 import logging
 import sys
@@ -10,10 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from viafoura_mw.commands import say
+from viafoura_mw.environment import read_file
 from viafoura_mw.errors import (
     CredentialsRefused,
     LoginRefused,
@@ -22,9 +23,11 @@ from viafoura_mw.errors import (
     ViafouraError,
     ViafouraUnavailable,
 )
+from viafoura_mw.interface import interface_of
+from viafoura_mw.loading import load, without_arguments
 from viafoura_mw.response.request import RequestRules
 from viafoura_mw.runtime import viafoura_of
-from viafoura_mw.settings import Settings
+from viafoura_mw.settings import Settings, named_application
 from viafoura_mw.user.sources import Source
 from viafoura_mw.user.user import User
 from viafoura_mw.viafoura.client import Session
@@ -57,7 +60,6 @@ class Check:
 
 Checks = Iterator[Check]
 
-_POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _ADVICE: Final[dict[type[ViafouraError], str]] = {
     CredentialsRefused: "copy VIAFOURA_SITE_ID and VIAFOURA_API_KEY from admin.viafoura.com, Settings, API Key",
     LoginRefused: "try another id or name",
@@ -92,24 +94,25 @@ def run(options: Namespace) -> int:
 
 
 def all_checks(app: str | None, login: str | None, name: str) -> Checks:
-    """Every check, one after another, as far as it makes sense."""
-    try:
-        with _logged() as warnings:
-            settings = Settings.from_env()
-    except SettingsError as error:
-        yield from _each("settings", State.WARNING, warnings)
-        yield from _each("settings", State.FAILED, error.problems)
-        return
+    """Every check, one after another, as far as it makes sense; the site may make settings while it is imported."""
+    read = cache(read_file)
+    loaded = _loaded(named) if (named := app or named_application(read=read)) else None
+    settings: Settings | None = None
+    problems: tuple[str, ...] = ()
+    with _logged() as warnings:
+        try:
+            settings = Settings.from_env(read=read)
+        except SettingsError as error:
+            problems = error.problems
     yield from _each("settings", State.WARNING, warnings)
-    yield from _settings(settings)
-    loaded = None
-    if named := app or settings.app:
-        loaded = _loaded(named)
+    yield from _each("settings", State.FAILED, problems)
+    if settings:
+        yield from _settings(settings)
+    if loaded:
         yield loaded.check
-    if not settings.enabled:
-        return
-    yield from _user(settings, loaded)
-    yield from _viafoura(settings, login, name)
+    if settings and settings.enabled:
+        yield from _user(settings, loaded)
+        yield from _viafoura(settings, login, name)
 
 
 def _each(subject: str, state: State, sentences: Iterable[str]) -> Checks:
@@ -175,28 +178,16 @@ class _Loaded:
 
 
 def _loaded(name: str) -> _Loaded:
-    from viafoura_mw.loading import load
-
     try:
         with redirect_stdout(sys.stderr):
             app = load(name)
     except SettingsError as error:
         return _Loaded(Check("application", State.FAILED, " ".join(error.problems)))
-    is_asgi = _is_asgi(app)
-    door = "viafoura_mw.asgi" if is_asgi else "viafoura_mw.wsgi"
-    return _Loaded(Check("application", State.OK, f"{name} is there; serve {door}:application"), app, is_asgi)
-
-
-def _is_asgi(app: Any) -> bool:
-    """Whether an application is called as ASGI has it: with an ``await``, or, in ASGI 2, with the scope alone."""
-    call = app if inspect.isroutine(app) or inspect.isclass(app) else app.__call__
-    if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(call) or hasattr(app, "__await__"):
-        return True
-    try:
-        parameters = inspect.signature(call).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    return [each.default for each in parameters if each.kind in _POSITIONAL] == [inspect.Parameter.empty]
+    interface = interface_of(app)
+    doors = {"wsgi": "viafoura_mw.wsgi:application", None: "viafoura_mw.wsgi:application, or asgi if it is ASGI"}
+    door = doors.get(interface, "viafoura_mw.asgi:application")
+    check = Check("application", State.OK, f"{without_arguments(name)} is there; serve {door}")
+    return _Loaded(check, app, None if interface is None else interface != "wsgi")
 
 
 # The user.
@@ -204,7 +195,12 @@ def _is_asgi(app: Any) -> bool:
 
 def _user(settings: Settings, loaded: _Loaded | None) -> Checks:
     is_asgi = loaded.is_asgi if loaded else None
-    for name, where in _presets(settings, is_asgi):
+    try:
+        presets = _presets(settings, is_asgi)
+    except Exception as error:  # a framework that is only half there
+        yield Check("user", State.WARNING, f"whether a framework runs cannot be told ({type(error).__name__})")
+        return
+    for name, where in presets:
         preset = settings.preset(name)
         fields = preset.sources
         if not fields.id:

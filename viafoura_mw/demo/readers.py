@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from webob.cookies import RequestCookies, SignedSerializer, make_cookie
+from viafoura_mw.response.webob import RequestCookies, SignedSerializer, make_cookie
 
 MAX_NAME: Final = 60  # characters of the name that a visitor may choose
 

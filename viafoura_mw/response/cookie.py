@@ -21,8 +21,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Final, Literal
 
-from webob.cookies import SignedSerializer, make_cookie
-
+from viafoura_mw.response.webob import SignedSerializer, make_cookie
 from viafoura_mw.user.user import User
 from viafoura_mw.viafoura.client import Session
 
