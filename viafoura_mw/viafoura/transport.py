@@ -146,6 +146,7 @@ def _is_loopback(url: str) -> bool:
 
 
 def _body(response: requests.Response) -> bytes:
+    response.raw.enforce_content_length = True  # which urllib3 before 2 does only if told so
     body = bytearray()
     while piece := response.raw.read(MAX_ANSWER + 1 - len(body), decode_content=False):
         body += piece
