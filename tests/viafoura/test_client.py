@@ -565,6 +565,28 @@ def test_reads_retry_after(status: int, headers: dict[str, str], seconds: float 
     assert raised.value.retry_after == seconds
 
 
+@pytest.mark.parametrize("skew", [-86_400.0, -3000.0, 0.0, 3000.0])
+def test_a_pause_is_as_long_as_viafoura_says_whatever_its_clock(skew: float, clock: Clock) -> None:
+    """Five seconds are five seconds, also where its clock and ours are apart."""
+    with SimulatedViafoura(clock=clock, skew=skew) as viafoura:
+        viafoura.fail("all", Fault.status(503, retry_after=viafoura.http_date(5)))
+        with pytest.raises(ViafouraUnavailable) as raised:
+            client(viafoura, clock).login(ZOE)
+
+    assert raised.value.retry_after == 5.0
+
+
+@pytest.mark.parametrize("kind", ["login", "token"])
+def test_connections_that_were_dropped_are_no_failure(api: Viafoura, viafoura: SimulatedViafoura, kind: str) -> None:
+    """A restart of Viafoura's costs no page its session."""
+    api.login(ZOE)
+    viafoura.drop_connections()
+    if kind == "token":
+        viafoura.expire_tokens()
+
+    assert api.login(BOB).id in viafoura.sessions
+
+
 @pytest.mark.parametrize("status", [301, 408, 425, 500, 502, 504])
 def test_obeys_retry_after_on_two_statuses_only(status: int) -> None:
     """RFC 9110 §10.2.3 and RFC 6585 §4; elsewhere it is not about how busy Viafoura is."""
