@@ -28,7 +28,7 @@ class Listener:
     def __init__(self, port: int, answering: Answering, http_date: Callable[[], str]) -> None:
         self._answering = answering
         self._http_date = http_date
-        self.accepted = 0  # connections
+        self.accepted: int = 0  # connections
         self._socket = socket.create_server(("127.0.0.1", port), backlog=256)
         self.port: Final[int] = self._socket.getsockname()[1]
         self._closing = False
