@@ -21,6 +21,7 @@ from tests.support import doors
 from tests.support.doors import HTML, PAGE, call, scope_of, through_asgi
 from viafoura_mw import Settings, asgi
 from viafoura_mw.testing import Fault, SimulatedViafoura
+from viafoura_mw.viafoura.connecting import Network
 from viafoura_mw.viafoura.transport import Transport
 from viafoura_mw.viafoura.workers import LOGIN_PLACES
 
@@ -32,6 +33,7 @@ BLOCKING = (
     (time, "sleep"),
     (socket, "getaddrinfo"),
     (socket.socket, "connect"),
+    (Network, "connect"),
     (socket.socket, "sendall"),
     (socket.socket, "recv_into"),
     (ssl.SSLContext, "wrap_socket"),

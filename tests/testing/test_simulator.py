@@ -494,6 +494,110 @@ def test_a_call_that_came_just_before_it_refused_is_closed(caller: Caller, viafo
         caller.login()
 
 
+BOB = {"id": "bob", "name": "Bob"}
+
+
+def test_fails_one_user_and_nobody_else(caller: Caller, viafoura: SimulatedViafoura) -> None:
+    """In their logins and, by the session, in their logouts."""
+    caller.login()
+    session = caller.members["session"]
+    viafoura.fail("all", Fault.status(500), user="zoe-1")
+
+    assert [caller.login(), caller.logout(session), caller.login(BOB), caller.fetch_token()] == [500, 500, 200, 200]
+    assert caller.logout("another's") == 200
+    viafoura.heal()
+    assert [caller.login(), caller.logout(session)] == [200, 200]
+
+
+def test_a_users_own_fault_comes_before_everybodys(caller: Caller, viafoura: SimulatedViafoura) -> None:
+    """And of a user's, the one that is of this kind of call; each lasts as long as it was to."""
+    viafoura.fail("login", Fault.status(503))
+    viafoura.fail("all", Fault.status(429), user="zoe-1")
+    viafoura.fail("login", Fault.status(403), user="zoe-1", times=1)
+
+    assert [caller.login(), caller.login(), caller.login(BOB)] == [403, 429, 503]
+
+
+def test_heals_one_user_alone(caller: Caller, viafoura: SimulatedViafoura) -> None:
+    """Of all that fails them, or of one kind; others go on failing."""
+    for user in ("zoe-1", "bob"):
+        viafoura.fail("login", Fault.status(500), user=user)
+
+    viafoura.heal("logout", user="zoe-1")
+    assert caller.login() == 500
+    viafoura.heal(user="zoe-1")
+
+    assert [caller.login(), caller.login(BOB)] == [200, 500]
+    viafoura.heal("login")
+    assert caller.login(BOB) == 200
+
+
+def test_one_user_waits_and_nobody_else(caller: Caller, viafoura: SimulatedViafoura) -> None:
+    """A delay is one user's as any fault is."""
+    viafoura.fail("login", Fault.hang(), user="zoe-1")
+    another = Caller(viafoura)
+    another.token = caller.token
+    thread = threading.Thread(target=caller.login)
+    thread.start()
+    viafoura.wait_for("login")
+
+    assert another.login(BOB) == 200
+
+    viafoura.heal(user="zoe-1")
+    thread.join(SOON)
+    assert caller.status == 200
+    another.connection.close()
+
+
+@pytest.mark.parametrize(("kind", "fault"), [("token", Fault.status(500)), ("all", Fault.refuse())])
+def test_what_is_no_users_cannot_fail_for_one(viafoura: SimulatedViafoura, kind: Any, fault: Fault) -> None:
+    """A test that means something else fails."""
+    with pytest.raises(ValueError, match="no user's"):
+        viafoura.fail(kind, fault, user="zoe-1")
+
+
+def test_drops_connections_and_goes_on(caller: Caller, viafoura: SimulatedViafoura) -> None:
+    """Those that were kept have ended; the next is taken."""
+    assert viafoura.connections == 1
+
+    viafoura.drop_connections()
+
+    with pytest.raises(ConnectionError):
+        caller.login()
+    caller.connection.close()
+    assert caller.login() == 200
+    assert viafoura.connections == 2
+
+
+def test_shows_the_date_of_its_own_clock() -> None:
+    """Which may be wrong, from the beginning or later on; and of an answer, another may be told."""
+    clock = Clock()
+    with SimulatedViafoura(clock=clock, skew=3000.0) as viafoura:
+        caller = Caller(viafoura)
+        dates = []
+        for skew in (3000.0, -60.0):
+            viafoura.skew = skew
+            caller.fetch_token()
+            dates.append(caller.headers["Date"])
+            assert caller.headers["Date"] == viafoura.http_date()
+        viafoura.fail("login", Fault.status(503, retry_after=viafoura.http_date(5), date="yesterday"))
+        caller.login()
+        caller.connection.close()
+
+    assert dates == [email.utils.formatdate(clock.now + skew, usegmt=True) for skew in (3000.0, -60.0)]
+    assert caller.headers["Date"] == "yesterday"
+    assert caller.headers["Retry-After"] == email.utils.formatdate(clock.now - 55.0, usegmt=True)
+
+
+def test_what_has_not_begun_has_no_connections() -> None:
+    """None to count, none to drop."""
+    viafoura = SimulatedViafoura()
+
+    viafoura.drop_connections()
+
+    assert viafoura.connections == 0
+
+
 # Beginning and end.
 
 

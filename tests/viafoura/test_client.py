@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from viafoura_mw.errors import CredentialsRefused, LoginRefused, LogoutRefused, 
 from viafoura_mw.testing import Fault, SimulatedViafoura
 from viafoura_mw.user.user import User
 from viafoura_mw.viafoura.client import CALL_LIMIT, RENEWALS, RENEWALS_PERIOD, AccessToken, Session, Viafoura
+from viafoura_mw.viafoura.connecting import Network
 from viafoura_mw.viafoura.transport import Answer
 
 ZOE = User("zoe-1", "Zoë Ångström & Co = 1+1", "zoe@example.com")
@@ -313,6 +315,38 @@ def test_takes_the_token_that_another_call_has_fetched_meanwhile(clock: Clock) -
     assert sum(url.endswith("token") for url, _, _ in wire.sent) == 2
 
 
+def test_many_whose_token_has_ended_fetch_one_new_one(api: Viafoura, viafoura: SimulatedViafoura) -> None:
+    """However many logins and logouts find it out at one time; each is made again with the new one."""
+    session = api.login(ZOE)
+    viafoura.expire_tokens()
+    viafoura.fail("token", Fault.hang())
+    calls: list[Callable[[], object]] = [partial(api.login, User(f"user-{n}", "A user")) for n in range(2 * RENEWALS)]
+    threads = [threading.Thread(target=call) for call in (*calls, partial(api.logout, session.id))]
+    for thread in threads:
+        thread.start()
+    viafoura.wait_for("login", 1 + len(calls))
+    viafoura.wait_for("logout")
+    viafoura.heal()
+    for thread in threads:
+        thread.join()
+
+    assert len(viafoura.sessions) == len(calls)
+    assert viafoura.count("token") == 2
+
+
+def test_one_users_failure_is_nobody_elses(api: Viafoura, viafoura: SimulatedViafoura) -> None:
+    """Fifty others are logged in between the tries of a user whom Viafoura answers with 401, 403 or 500."""
+    others = [User(f"user-{number}", "A user") for number in range(50)]
+    for status in (401, 403, 500):
+        viafoura.fail("login", Fault.status(status), user=ZOE.id)
+        for other in others:
+            with pytest.raises((LoginRefused, ViafouraUnavailable)):
+                api.login(ZOE)
+            assert api.login(other).id in viafoura.sessions
+
+    assert viafoura.count("token") == 1 + RENEWALS
+
+
 def test_many_threads_fetch_one_token(api: Viafoura, viafoura: SimulatedViafoura) -> None:
     """One call, however many need it."""
     viafoura.fail("token", Fault.hang())
@@ -565,6 +599,28 @@ def test_reads_retry_after(status: int, headers: dict[str, str], seconds: float 
     assert raised.value.retry_after == seconds
 
 
+@pytest.mark.parametrize("skew", [-86_400.0, -3000.0, 0.0, 3000.0])
+def test_a_pause_is_as_long_as_viafoura_says_whatever_its_clock(skew: float, clock: Clock) -> None:
+    """Five seconds are five seconds, also where its clock and ours are apart."""
+    with SimulatedViafoura(clock=clock, skew=skew) as viafoura:
+        viafoura.fail("all", Fault.status(503, retry_after=viafoura.http_date(5)))
+        with pytest.raises(ViafouraUnavailable) as raised:
+            client(viafoura, clock).login(ZOE)
+
+    assert raised.value.retry_after == 5.0
+
+
+@pytest.mark.parametrize("kind", ["login", "token"])
+def test_connections_that_were_dropped_are_no_failure(api: Viafoura, viafoura: SimulatedViafoura, kind: str) -> None:
+    """A restart of Viafoura's costs no page its session."""
+    api.login(ZOE)
+    viafoura.drop_connections()
+    if kind == "token":
+        viafoura.expire_tokens()
+
+    assert api.login(BOB).id in viafoura.sessions
+
+
 @pytest.mark.parametrize("status", [301, 408, 425, 500, 502, 504])
 def test_obeys_retry_after_on_two_statuses_only(status: int) -> None:
     """RFC 9110 §10.2.3 and RFC 6585 §4; elsewhere it is not about how busy Viafoura is."""
@@ -683,6 +739,25 @@ def test_a_call_may_take_longer_than_a_page_waits() -> None:
     assert client(SimulatedViafoura()).limit == CALL_LIMIT
     long = Viafoura(site_id="", api_key="", api_url="", token_url="", timeout=30.0)
     assert long.limit == 150.0
+
+
+@pytest.mark.parametrize("timeout", [0.5, 2.0, 30.0])
+def test_dead_addresses_cost_a_page_half_of_its_wait(timeout: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection is made as patiently as a page waits, not as a call may take."""
+    patience: list[float] = []
+
+    def network(seconds: float, *, threads: bool) -> object:
+        patience.append(seconds)
+        return Network(seconds, threads=threads)
+
+    monkeypatch.setattr("viafoura_mw.viafoura.transport.Network", network)
+    api = Viafoura(
+        site_id="", api_key="", api_url="http://127.0.0.1:9", token_url="http://127.0.0.1:9", timeout=timeout
+    )
+    with pytest.raises(ViafouraUnavailable):
+        api.access_token()
+
+    assert patience == [timeout / 2]
 
 
 def test_what_cannot_even_be_tried_is_unavailable() -> None:

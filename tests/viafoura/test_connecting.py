@@ -2,9 +2,12 @@
 
 import errno
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +16,7 @@ from tests.support.fakes import Clock
 from viafoura_mw.viafoura import connecting
 from viafoura_mw.viafoura.connecting import LOOK_UP_WRITTEN_OFF, LOOK_UPS, Address, Connected, Network
 
+ROOT = Path(__file__).parents[2]
 HOST = ("viafoura.test", 443)
 SOON = 10.0  # seconds within which what must happen happens, on any machine
 LONG = 600.0  # seconds that no test waits: with this patience the second address is begun with after STEP
@@ -54,13 +58,15 @@ def test_connects_to_a_name(listener: socket.socket) -> None:
         assert sock.getsockopt(socket.SOL_SOCKET, 9)
 
 
-@pytest.mark.parametrize("count", [1, 8])
+@pytest.mark.parametrize("count", [1, 8, 40])
 def test_dead_addresses_do_not_keep_from_a_live_one(listener: socket.socket, count: int) -> None:
-    """However many of them come first, all are begun with in half of the patience."""
+    """However many of them come first, all are begun with in half of the patience, not each after a step of its own."""
     with dead(count) as addresses:
-        network = Network(0.2, look_up=giving([*addresses, address_of(listener)]))
+        network = Network(0.4, look_up=giving([*addresses, address_of(listener)]))
+        began = time.monotonic()
 
         assert connect(network).address == address_of(listener)
+        assert time.monotonic() - began < 40 * connecting.STEP / 2
 
 
 def test_an_address_that_refuses_is_no_wait_at_all(listener: socket.socket) -> None:
@@ -280,6 +286,39 @@ def test_where_no_thread_can_be_had_the_caller_asks(resolver: Resolver, monkeypa
     monkeypatch.setattr(threading.Thread, "start", start)
 
     assert connect(Network(LONG, look_up=resolver)).address == resolver.addresses[0]
+
+
+UNDER_GEVENT = """
+from gevent import monkey
+monkey.patch_all()
+import time, gevent
+from tests.support.addresses import address_of, dead
+from viafoura_mw.viafoura.connecting import Network
+import socket
+
+turns = 0
+def turn():
+    global turns
+    while True:
+        gevent.sleep(0)
+        turns += 1
+
+def look_up(name, port):
+    gevent.sleep(0.01)
+    return [*addresses, address_of(listener)]
+
+gevent.spawn(turn)
+with dead(3) as addresses, socket.create_server(("127.0.0.1", 0)) as listener:
+    connected = Network(0.2, look_up=look_up).connect(("viafoura.test", 443), time.monotonic() + 10)
+    assert connected.address == address_of(listener)
+    connected.sock.close()
+assert turns > 100, turns
+"""
+
+
+def test_lets_others_run_under_gevent() -> None:
+    """Greenlets go on while a name is looked up and while addresses are tried."""
+    subprocess.run([sys.executable, "-c", UNDER_GEVENT], timeout=60, check=True, cwd=ROOT)
 
 
 def test_a_dead_address_is_one() -> None:

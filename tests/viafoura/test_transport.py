@@ -16,7 +16,6 @@ from tests.support.addresses import dead
 from tests.support.fakes import Clock
 from viafoura_mw.errors import ViafouraUnavailable
 from viafoura_mw.viafoura.connecting import Address, Network
-from viafoura_mw.viafoura.reading import MAX_READ, BoundedReads, TooLong
 from viafoura_mw.viafoura.transport import IDLE, MAX_ANSWER, Answer, Transport
 
 CERTIFICATE = Path(__file__).with_name("loopback.pem")
@@ -468,19 +467,6 @@ def test_what_drips_has_one_deadline_wherever_it_drips(transport: Transport, nam
         post(transport, peer, 0.3)
 
 
-def test_so_many_bytes_are_read_and_no_more() -> None:
-    """Of one socket, for one answer."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        ours.settimeout(SOON)
-        theirs.sendall(b"xyz")
-        with BoundedReads(ours, most=2) as reads:
-            assert reads.read(2) == b"xy"
-            with pytest.raises(TooLong):
-                reads.read(1)
-    assert MAX_READ > 2 * MAX_ANSWER
-
-
 LATER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nann"
 
 
@@ -537,17 +523,6 @@ def test_an_answer_in_a_coding_that_was_not_asked_for_is_not_decoded(transport: 
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
     with Peer(once(head + packed)) as peer:
         assert post(transport, peer).body == packed
-
-
-def test_nothing_is_read_after_the_deadline() -> None:
-    """Not even what is there already: bytes that always come would never end."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs, ours.makefile("rb") as file:
-        theirs.sendall(b"x")
-        ours.settimeout(0.0)
-        with BoundedReads(ours) as reads, pytest.raises(TimeoutError):
-            reads.read(1)
-        assert file.peek()
 
 
 def test_a_handshake_has_a_deadline(transport: Transport) -> None:

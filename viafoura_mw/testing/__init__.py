@@ -4,6 +4,10 @@ with SimulatedViafoura() as viafoura:
     settings = Settings.from_env(viafoura.environ())
     ...
     assert viafoura.count("login") == 1
+
+    viafoura.fail("login", Fault.status(500), user="ann")  # and nobody else's
+    viafoura.fail("all", Fault.delay(3.0))
+    viafoura.heal()
 """
 
 from viafoura_mw.testing.faults import Fault

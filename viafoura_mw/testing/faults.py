@@ -86,11 +86,11 @@ class Fault:
         return cls(Leaving.THEN_CLOSED)
 
     @classmethod
-    def status(cls, status: int, *, retry_after: int | str | None = None) -> "Fault":
-        """A status of its own, with ``Retry-After`` (seconds or an HTTP date) if given."""
-        headers = (("Content-Type", "application/json"),)
-        more = () if retry_after is None else (("Retry-After", str(retry_after)),)
-        return cls(answer=Answer(status, b'{"error":"simulated"}', headers + more))
+    def status(cls, status: int, *, retry_after: int | str | None = None, date: str | None = None) -> "Fault":
+        """A status of its own, with ``Retry-After`` (seconds or an HTTP date) and another ``Date`` if given."""
+        given = {"Content-Type": "application/json", "Retry-After": retry_after, "Date": date}
+        headers = tuple((name, str(value)) for name, value in given.items() if value is not None)
+        return cls(answer=Answer(status, b'{"error":"simulated"}', headers))
 
     @classmethod
     def redirect(cls, location: str = "https://elsewhere.invalid/", status: int = 307) -> "Fault":

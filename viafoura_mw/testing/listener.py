@@ -20,10 +20,15 @@ Answering = Callable[[Request], tuple[Answer, Fault, threading.Event]]
 
 
 class Listener:
-    """A socket that listens on ``127.0.0.1``, and the connections made to it. ``port``: 0 for a free one."""
+    """A socket that listens on ``127.0.0.1``, and the connections made to it.
 
-    def __init__(self, port: int, answering: Answering) -> None:
+    ``port``: 0 for a free one. ``http_date``: gives the ``Date`` of an answer that has none of its own.
+    """
+
+    def __init__(self, port: int, answering: Answering, http_date: Callable[[], str]) -> None:
         self._answering = answering
+        self._http_date = http_date
+        self.accepted: int = 0  # connections
         self._socket = socket.create_server(("127.0.0.1", port), backlog=256)
         self.port: Final[int] = self._socket.getsockname()[1]
         self._closing = False
@@ -37,12 +42,17 @@ class Listener:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), _PATIENCE):
             self._thread.join(_PATIENCE)  # accept() returns with this connection, on every system
         self._socket.close()
+        for thread in self.drop():
+            thread.join(_PATIENCE)
+
+    def drop(self) -> list[threading.Thread]:
+        """Close every connection, whatever its thread is at, and give these threads."""
         with self._lock:
             connections = dict(self._connections)
-        for connection, thread in connections.items():
+        for connection in connections:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-            thread.join(_PATIENCE)
+        return list(connections.values())
 
     def _accept(self) -> None:
         while True:
@@ -51,12 +61,13 @@ class Listener:
                 connection.close()
                 return
             with self._lock:
+                self.accepted += 1
                 self._connections[connection] = _started(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            _Connection(connection, self._answering)
+            _Connection(connection, self._answering, self._http_date)
         with self._lock:
             del self._connections[connection]
 
@@ -72,8 +83,9 @@ class _Connection(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def __init__(self, connection: socket.socket, answering: Answering) -> None:
+    def __init__(self, connection: socket.socket, answering: Answering, http_date: Callable[[], str]) -> None:
         self._answering = answering
+        self._http_date = http_date
         super().__init__(connection, ("127.0.0.1", 0), None)  # type: ignore[arg-type]  # it asks nothing of a server
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's own name
@@ -117,7 +129,9 @@ class _Connection(BaseHTTPRequestHandler):
 
     def _head(self, answer: Answer) -> bytes:
         status = f"{answer.status} {self.responses.get(answer.status, ('Simulated',))[0]}"
-        fields = (("Date", self.date_time_string()), ("Content-Length", str(len(answer.body))), *answer.headers)
+        own_date = any(name.lower() == "date" for name, _ in answer.headers)
+        date = () if own_date else (("Date", self._http_date()),)
+        fields = (*date, ("Content-Length", str(len(answer.body))), *answer.headers)
         lines = (f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in fields), "", "")
         return "\r\n".join(lines).encode("latin-1")
 

@@ -76,14 +76,21 @@ class Service:
         self._api_key = api_key
         self._clock = clock
         self._tokens: dict[str, float] = {}  # until when
-        self._sessions: dict[str, tuple[int, float]] = {}  # whose, and until when
+        self._sessions: dict[str, tuple[Account, float]] = {}  # whose, and until when
         self.users: dict[str, Account] = {}
 
     @property
     def sessions(self) -> dict[str, int]:
         """The live sessions, each with its user's id."""
         now = self._clock()
-        return {session: user_id for session, (user_id, until) in self._sessions.items() if now < until}
+        return {session: account.user_id for session, (account, until) in self._sessions.items() if now < until}
+
+    def user_of(self, request: Request) -> str | None:
+        """The site's id of the user whom a login or a logout is about, if it is known."""
+        form = form_of(request)
+        if request.kind == "logout" and (session := self._sessions.get(form.get("session", ""))):
+            return session[0].id
+        return form.get("id") if request.kind == "login" else None
 
     def expire_tokens(self) -> None:
         """Let every access token end."""
@@ -91,7 +98,7 @@ class Service:
 
     def expire_sessions(self, user_id: int | None = None) -> None:
         """Let every session end, or every one of a user."""
-        self._sessions = {k: v for k, v in self._sessions.items() if user_id not in (None, v[0])}
+        self._sessions = {k: v for k, v in self._sessions.items() if user_id not in (None, v[0].user_id)}
 
     def answer(self, request: Request) -> Answer:
         """Answer a request, and change what it asks to be changed."""
@@ -134,7 +141,7 @@ class Service:
         account = Account(form["id"], form["name"], form.get("email"), self._user_id(form["id"]))
         self.users[account.id] = account
         session = base64.b32hexencode(secrets.token_bytes(16)).decode().rstrip("=").lower()
-        self._sessions[session] = (account.user_id, self._clock() + SESSION_LIFE)
+        self._sessions[session] = (account, self._clock() + SESSION_LIFE)
         return _json({"user_id": account.user_id, "session": session})
 
     def _logout(self, form: Mapping[str, str]) -> Answer:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from email.utils import formatdate
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -36,7 +37,8 @@ class _Lasting:
 class SimulatedViafoura:
     """A Viafoura for one site, on ``http://127.0.0.1``, that lives as long as the ``with`` block.
 
-    ``port``: 0 for a free one. ``clock``: unix time, by which tokens and sessions expire.
+    ``port``: 0 for a free one. ``clock``: unix time, by which tokens and sessions expire. ``skew``: seconds by which
+    the ``Date`` of its answers is ahead of that clock, as a server's own clock may be; it can be set at any time.
     """
 
     def __init__(
@@ -46,7 +48,9 @@ class SimulatedViafoura:
         site_id: str = SITE_ID,
         api_key: str = API_KEY,
         clock: Callable[[], float] = time.time,
+        skew: float = 0.0,
     ) -> None:
+        self.skew = skew
         self.site_id = site_id
         self.api_key = api_key
         self._port = port
@@ -57,7 +61,7 @@ class SimulatedViafoura:
         self._changed = threading.Condition()  # guards all that follows, and the service
         self._calls: dict[int, Call] = {}
         self._arrived = 0
-        self._faults: dict[str, _Lasting] = {}
+        self._faults: dict[tuple[str, str | None], _Lasting] = {}  # by the kind of call, and whose it is
 
     def __enter__(self) -> "SimulatedViafoura":
         self._running = True
@@ -125,6 +129,15 @@ class SimulatedViafoura:
         with self._changed:
             return dict(self._service.users)
 
+    @property
+    def connections(self) -> int:
+        """How many connections have been made to it since it listens where it listens now."""
+        return self._listener.accepted if self._listener else 0
+
+    def http_date(self, seconds: float = 0.0) -> str:
+        """The date in so many seconds by the clock that its answers show, for ``Retry-After``."""
+        return formatdate(self._clock() + self.skew + seconds, usegmt=True)
+
     # What can be made to happen.
 
     def expire_tokens(self) -> None:
@@ -137,23 +150,37 @@ class SimulatedViafoura:
         with self._changed:
             self._service.expire_sessions(user_id)
 
-    def fail(self, kind: Concerned, fault: Fault, *, times: int | None = None) -> None:
-        """Fail calls of a kind, or ``"all"``: the next ``times``, or those until :meth:`heal`."""
+    def drop_connections(self) -> None:
+        """Close every connection that is open, as a server that is restarted does, and go on listening."""
+        if self._listener is not None:
+            self._listener.drop()
+
+    def fail(self, kind: Concerned, fault: Fault, *, times: int | None = None, user: str | None = None) -> None:
+        """Fail calls of a kind, or ``"all"``: the next ``times``, or those until :meth:`heal`.
+
+        ``user``: the site's id of the one user whose logins, or logouts, fail; all others' go on as they did. Of
+        several faults the one that is this user's comes first, then the one that is of this kind. Raises ``ValueError``
+        for what cannot be one user's: a token, and connections that are refused.
+        """
+        refuses = fault.leaving is Leaving.REFUSED
+        if user is not None and (kind == "token" or refuses):
+            raise ValueError("tokens and connections are no user's")
         with self._changed:
-            self._heal(kind)
-            self._faults[kind] = _Lasting(fault, times)
-        if fault.leaving is Leaving.REFUSED:
+            self._heal((kind, user))
+            self._faults[kind, user] = _Lasting(fault, times)
+        if refuses:
             self._leave()
 
-    def heal(self, kind: Concerned = "all") -> None:
-        """Fail no more, for a kind of call or for ``"all"``; what hangs is answered."""
+    def heal(self, kind: Concerned = "all", *, user: str | None = None) -> None:
+        """Fail no more, for a kind of call or for ``"all"``, for one user or for everybody; what hangs is answered."""
         with self._changed:
-            for each in list(self._faults) if kind == "all" else [kind]:
-                self._heal(each)
+            for each in list(self._faults):
+                if kind in ("all", each[0]) and user in (None, each[1]):
+                    self._heal(each)
         self._listen()
 
-    def _heal(self, kind: str) -> None:
-        if lasting := self._faults.pop(kind, None):
+    def _heal(self, concerned: tuple[str, str | None]) -> None:
+        if lasting := self._faults.pop(concerned, None):
             lasting.healed.set()
 
     # How a call is answered, on its connection's thread.
@@ -161,7 +188,7 @@ class SimulatedViafoura:
     def answer(self, request: Request) -> tuple[Answer, Fault, threading.Event]:
         """Give the answer to a request, how it is to leave, and what tells that it need not be slow any more."""
         with self._changed:
-            lasting = self._striking(request.kind)
+            lasting = self._striking(request)
             number = self._arrived
             self._arrived += 1
             self._calls[number] = Call(request.kind, MappingProxyType(dict(form_of(request))), self._clock())
@@ -178,16 +205,18 @@ class SimulatedViafoura:
             self._changed.notify_all()
         return answer, fault, healed
 
-    def _striking(self, kind: Kind) -> _Lasting:
-        for concerned in (kind, "all"):
-            lasting = self._faults.get(concerned)
-            if lasting is not None and lasting.strikes():
-                return lasting
+    def _striking(self, request: Request) -> _Lasting:
+        user = self._service.user_of(request)
+        for whose in (user, None) if user is not None else (None,):
+            for kind in (request.kind, "all"):
+                lasting = self._faults.get((kind, whose))
+                if lasting is not None and lasting.strikes():
+                    return lasting
         return _Lasting(Fault(), None)
 
     def _listen(self) -> None:
         if self._running and self._listener is None:
-            self._listener = Listener(self._port, self.answer)
+            self._listener = Listener(self._port, self.answer, self.http_date)
             self._port = self._listener.port
 
     def _leave(self) -> None:

@@ -47,8 +47,6 @@ PATIENCE: Final = 1.0  # seconds that dead addresses may cost, where a page wait
 
 _WITHOUT_BODY: Final = (101, 204, 304)  # no answers of Viafoura's; a peer that gives them may send a body all the same
 
-_NO_PROXY: Final = {"no_proxy": "*"}  # as requests takes it: the environment's proxies are for no host
-
 _HEADERS: Final = {
     "Accept": "application/json",
     "Accept-Encoding": "identity",  # an answer is a hundred bytes, and cannot be a bomb this way
@@ -120,7 +118,6 @@ class Transport:
             data=form,
             headers=_HEADERS,
             auth=authorized,
-            proxies=_NO_PROXY if _is_loopback(url) else None,
             timeout=limit,  # type: ignore[arg-type]  # requests takes one of urllib3's, its stubs do not know
             stream=True,
             allow_redirects=False,
@@ -146,6 +143,7 @@ def _is_loopback(url: str) -> bool:
 
 
 def _body(response: requests.Response) -> bytes:
+    response.raw.enforce_content_length = True  # which urllib3 before 2 does only if told so
     body = bytearray()
     while piece := response.raw.read(MAX_ANSWER + 1 - len(body), decode_content=False):
         body += piece
@@ -182,6 +180,14 @@ class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - requests' own name
         """Say that nothing redirects: requests reads a redirect's whole body, even one that it is not to follow."""
         return None
+
+    def merge_environment_settings(self, url: Any, *settings: Any, **named: Any) -> Any:
+        """Take the environment's settings, but no proxy to this machine itself.
+
+        Not by requests' own way, ``no_proxy``: it puts that into ``os.environ`` while it looks, for all threads.
+        """
+        merged: dict[str, Any] = dict(super().merge_environment_settings(url, *settings, **named))
+        return merged | {"proxies": {}} if _is_loopback(url) else merged
 
 
 # From here on: urllib3's connections, bounded. requests' timeouts bound each address and each read from the socket.
