@@ -10,6 +10,9 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 PLATFORM: Final = b"viafoura-platform"
+# A start tag longer than this is never matched, and no more than this is held back of a page. The longest that sites
+# write are a few hundred bytes; one with a nonce, an integrity hash and inline handlers stays far below.
+MAX_TAG: Final = 65_536
 _UID: Final = b"data-uid"
 _SID: Final = b"data-sid"
 _REMEMBERED: Final = 32  # tags that were looked at, per process: the pages of a site have the same one, or few
