@@ -4,7 +4,7 @@ import html.entities
 
 import pytest
 
-from viafoura_mw.page.html import Cut, Scanner, find, with_session
+from viafoura_mw.page.html import Cut, Scanner, find, start_tag, with_session
 from viafoura_mw.page.html.open_elements import MAX_DEPTH, MAX_NAME
 from viafoura_mw.page.html.start_tag import MAX_TAG, PLATFORM
 
@@ -450,6 +450,22 @@ def test_is_finished_once_the_tag_cannot_come() -> None:
     assert not scanner.finished
     assert scanner.feed(b"<frameset>" + TAG) == Cut(b"<frameset>" + TAG)
     assert scanner.finished
+
+
+def test_remembers_no_tag_that_a_page_makes_long() -> None:
+    """What a process keeps of the tags that it saw is bounded in bytes, whatever pages hold."""
+    start_tag._remembered_id.cache_clear()
+    start_tag._remembered_places.cache_clear()
+    long = [b"<script id=viafoura-platform a='%d%s'>" % (number, b"x" * 60_000) for number in range(40)]
+    others = [b"<script id=other viafoura-platform=%d%s>" % (number, b"x" * 60_000) for number in range(40)]
+
+    edited = [with_session(page[slice(*find(page) or ())], "7", "s") for page in long]
+    for page in others:
+        find(page)
+
+    assert all(tag.startswith(b'<script id=viafoura-platform data-uid="7" data-sid="s" a=') for tag in edited)
+    assert start_tag._remembered_id.cache_info().currsize == 0
+    assert start_tag._remembered_places.cache_info().currsize == 0
 
 
 EDITS = [
