@@ -4,10 +4,9 @@ import html.entities
 
 import pytest
 
-from viafoura_mw.page.html import Cut, Scanner, find, with_session
+from viafoura_mw.page.html import Cut, Scanner, find, start_tag, with_session
 from viafoura_mw.page.html.open_elements import MAX_DEPTH, MAX_NAME
-from viafoura_mw.page.html.start_tag import PLATFORM
-from viafoura_mw.page.html.tokenizer import MAX_TAG
+from viafoura_mw.page.html.start_tag import MAX_TAG, PLATFORM
 
 TAG = b'<script id="viafoura-platform">'
 
@@ -32,6 +31,22 @@ def streamed(page: bytes, size: int) -> tuple[int, int] | None:
     assert out + scanner.end() == page
     return found
 
+
+BODIES = (
+    "<select></select>", "<textarea><frameset></textarea>", "<p>x", "<!doctype html><!--x--><title>x</title>x",
+    "<br>", "<IMG a='>'>", "</br>", "<p></BR/>", "<input>", "<input type=text>", "<hr/>", "<li>", "<dd>", "<pre>",
+    "<button>", "<object>", "<table>", "<embed>", "<wbr>", "<keygen>", "<image>", "<area>", "<xmp></xmp>",
+    "<iframe></iframe>", "<3", "< ", "&#32;x", "<?x>x", "</ x>x", "<svg>x</svg>", "<svg><path/>x</svg>", "<svg><br>",
+    "<svg><desc><img></desc></svg>", "<math><mi>x</mi></math>", "</head>x", "<div>\n<b>x", "&#32; x", "&amp;;",
+)  # fmt: skip
+NO_BODIES = (
+    " \n", "\0", "&#32;", "&Tab;", "&#x000000000a;", "\xef\xbb\xbf", "<!doctype html>", "<!--x-->", "<?x>", "</3>",
+    "<title>x</title>", "<style>x</style>", "<noframes>x</noframes>", "<noscript>x</noscript>", "<p>", "</p>",
+    "<input type=hidden>", "<INPUT a='>' TYPE=HIDDEN>", "<input type='hid&#100;en'>", "<param>", "<source>", "<h1>",
+    "<svg></svg>", "<svg><path/></svg>", "<math><mi></mi></math>", "<form>", "<option>", "<head>", "<html>", "<a>",
+    "<template>x</template>", "<template></br></template>", "<template><br></template>", "<script>x</script>",
+    "<meta><link>", "&#32;&#10;", "&#32;<p>&#10;",
+)  # fmt: skip
 
 CASES = {
     # Data state
@@ -138,7 +153,6 @@ CASES = {
     "script among shapes": "<svg><path/>%</svg>@",
     "shape that holds something": "<svg><path><g/></path></svg>@",
     "end tags of what is never open": "<svg></script></style></img></head></body></html></frameset></math></svg>@",
-    "end tag of what may be open outside of svg": "<svg></g>%",
     "breakout": "<svg><g><p>@",
     "breakout by font": "<svg><font color>@",
     "font that does not break out": "<svg><font x>%</font></svg>@",
@@ -156,7 +170,6 @@ CASES = {
     "annotation-xml with a reference": "<math><annotation-xml encoding='text&#47;html'>@",
     "annotation-xml with a named reference": "<math><annotation-xml encoding='text&sol;html'>%",
     "svg in annotation-xml": "<math><annotation-xml><svg><desc>@",
-    "end tag that is not open in svg": "<svg></b>%",
     "template's end tag in svg": "<template><svg><g></template>@",
     "svg left by an outer end tag": "<svg><g><path></svg>@",
     "table's end tag in a point": "<svg><desc></table>%",
@@ -187,25 +200,59 @@ CASES = {
     "a name too long in a point": "<svg><desc><{0}></{0}>%".format("x" * (MAX_NAME + 1)),
     "an end tag too long in svg": "<svg></{}>%".format("x" * (MAX_NAME + 1)),
     "a name too long in HTML": "<{0}></{0}>@".format("x" * (MAX_NAME + 9)),
-    # Select, before and after the standard of 2025
+    # Select, which holds any element by the standard since 2025
     "select": "<select><option></select><svg></svg>@",
     "script in select": "<select>@",
-    "another script in select": "<select><script></script>@",
-    "template in select": "<select><template><svg></template>@",
+    "another script in select": "<select><script>%</script>@",
+    **{
+        f"{name} in select": f"<select><option><{name}>%</{name}>@"
+        for name in ("style", "title", "textarea", "xmp", "iframe", "noembed", "noframes", "noscript", "svg", "math")
+    },
+    "template in select": "<select><template>%</script></template>@",
+    "plaintext in select": "<select><plaintext>%",
     "select in select": "<select><select><style>%</style>@",
-    "style in select": "<select><style>%</style>%",
-    "svg in select": "<select><svg>%",
     "input in select": "<select><input></select><style>%</style>@",
-    "input in select that goes on": "<select><input><select><style></style>%",
-    "textarea in select": "<select><textarea>%</textarea></select><title>%</title>@",
-    "table in select": "<select><table><textarea></textarea></select><style></style>%",
-    "other tags in select": "<select><div></div><p>@",
-    # Where to stop
+    "table in select": "<select><table><tr><td><style>%</style></select>@",
+    "other tags in select": "<select><div></div><p><button><hr>@",
+    "select in a point": "<svg><desc><select></select></desc>%</svg>@",
+    "option in a point": "<svg><desc><option><option></option></desc>%</svg>@",
+    "rule in a point": "<svg><desc><option><hr></option></desc>%</svg>@",
+    "options in a point": "<svg><desc><select><optgroup><option><option><hr><optgroup></select></desc>%</svg>@",
+    "option in an optgroup in a point": "<svg><desc><select><optgroup><option></select></desc>%</svg>@",
+    "select ends a select in a point": "<svg><desc><select><select></desc>%</svg>@",
+    "input ends a select in a point": "<svg><desc><select><input></desc>%</svg>@",
+    "select over an element in a point": "<svg><desc><select><b><select>%",
+    "end of a select over an element in a point": "<svg><desc><select><b></select>%",
+    # End tags in svg and math of what may be open outside
+    "extra end tag in svg": "<svg><g></g></g></svg>@",
+    "extra end tag of a shape": "<svg><path/></path><path></path></svg><style>%</style>@",
+    "extra end tag in math": "<math><mi></mi></mi></math><style>%</style>@",
+    "extra end tag of HTML's": "<div><svg></div></svg>@",
+    "extra end tags and elements": "<svg></g><g></b><path/></i></g></svg><svg>%</svg>@",
+    "extra end tag and a breakout": "<svg><g></x><p>@",
+    "extra end tag and another end": "<svg><g></x></p>@",
+    "extra end tag and a font": "<svg><g></x><font size=1>@",
+    "extra end tag in a template": "<template><svg></g></svg><style></template></style></template>@",
+    "extra end tag and the template's": "<template><svg></g></template>@",
+    "extra end tag and no template": "<svg></g></template></svg>@",
+    "extra end tag under svg's template": "<svg><template></g></template></svg>@",
+    "extra end tag under svg's template in a template": "<template><svg><template></g></template>%",
+    "extra end tag and a script": "<svg></g>%",
+    "extra end tag and svg": "<svg></g><svg/></svg>%",
+    "extra end tag and a point": "<math></g><mi></mi></math>%",
+    "extra end tag and CDATA": "<svg></g><![CDATA[ ]]></svg>%",
+    "extra end tag under an element in a point": "<svg><desc><b><svg></i></svg>%",
+    "end tag of a table over a point": "<svg><desc></td>%",
+    "end tag over a point": "<svg><desc></i></desc>%</svg>@",
+    # Where to stop: a frameset, unless a body leaves no place for it
     "frameset": "<frameset>%",
-    "frameset that takes the body's place": "<p><frameset>%",
+    "frameset that takes the body's place": "<p></p><frameset>%",
     "frameset in a body": "<body><p><frameset>@",
-    "frameset behind a select": "<select></select><frameset>@",
-    "frameset behind a textarea": "<textarea><frameset></textarea><frameset>@",
+    **{f"frameset behind {there}": f"{there}<frameset>@" for there in BODIES},
+    **{f"frameset without a body behind {there}": f"{there}<frameset>%" for there in NO_BODIES},
+    "frameset behind many titles and text": "<title>x</title>" * 100 + "x<frameset>@",
+    "frameset behind text and many titles": "<p>x" + "<title>x</title>" * 100 + "<frameset>@",
+    "frameset behind many titles": "<title>x</title>" * 100 + "<frameset>%",
     "frameset behind a body in a template": "<template><body></template><frameset>%",
     "frameset behind an iframe in a template": "<template><iframe></iframe></template><frameset>%",
     "frameset behind the text of a body": "<title><body></title><frameset>%",
@@ -403,6 +450,22 @@ def test_is_finished_once_the_tag_cannot_come() -> None:
     assert not scanner.finished
     assert scanner.feed(b"<frameset>" + TAG) == Cut(b"<frameset>" + TAG)
     assert scanner.finished
+
+
+def test_remembers_no_tag_that_a_page_makes_long() -> None:
+    """What a process keeps of the tags that it saw is bounded in bytes, whatever pages hold."""
+    start_tag._remembered_id.cache_clear()
+    start_tag._remembered_places.cache_clear()
+    long = [b"<script id=viafoura-platform a='%d%s'>" % (number, b"x" * 60_000) for number in range(40)]
+    others = [b"<script id=other viafoura-platform=%d%s>" % (number, b"x" * 60_000) for number in range(40)]
+
+    edited = [with_session(page[slice(*find(page) or ())], "7", "s") for page in long]
+    for page in others:
+        find(page)
+
+    assert all(tag.startswith(b'<script id=viafoura-platform data-uid="7" data-sid="s" a=') for tag in edited)
+    assert start_tag._remembered_id.cache_info().currsize == 0
+    assert start_tag._remembered_places.cache_info().currsize == 0
 
 
 EDITS = [

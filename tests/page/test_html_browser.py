@@ -6,7 +6,7 @@ import random
 import pytest
 
 from tests.support.html_browser import FRAMESET, chromium, chromium_says
-from tests.support.html_documents import drawn, numbered
+from tests.support.html_documents import KINDS, drawn, numbered
 
 pytest.importorskip("turbohtml", reason="turbohtml, on which the oracle rests, is not installed")
 
@@ -17,7 +17,7 @@ DOCUMENTS = int(os.environ.get("HTML_DOCUMENTS", "3000" if os.environ.get("CI") 
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
-@pytest.mark.parametrize("kind", ["any", "foreign", "select"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_finds_what_a_browser_finds(kind: str) -> None:
     """Chromium, with scripting on, makes the platform's script of the very tag that is found."""
     assert BROWSER is not None

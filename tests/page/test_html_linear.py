@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from tests.support.html_hostile import FAMILIES, TAG
-from viafoura_mw.page.html import Scanner, find, references, tokenizer, tokens
+from viafoura_mw.page.html import Scanner, body, find, references, tokenizer, tokens
 
 # Not ICON: where it fails, it has only looked at shapes, which are all passed before the next one is tried.
-FAR = ("BORING", "REST_OF_TAG", "WHOLE_ATTRIBUTES")
+FAR = ("BORING", "REST_OF_TAG", "WHOLE_ATTRIBUTES", "WHOLE_TAG", "BOGUS_COMMENT")
 
 
 class Work:
@@ -42,9 +42,10 @@ class Counted:
     def __init__(self, pattern: re.Pattern[bytes], work: Work, far: bool) -> None:
         self._pattern, self._work, self._far = pattern, work, far
 
-    def match(self, data: bytes, start: int = 0) -> re.Match[bytes] | None:
-        found = self._pattern.match(data, start)
-        self._work.done += found.end() - start if found else (len(data) - start) * self._far
+    def match(self, data: bytes, start: int = 0, end: int | None = None) -> re.Match[bytes] | None:
+        end = len(data) if end is None else end
+        found = self._pattern.match(data, start, end)
+        self._work.done += found.end() - start if found else (end - start) * self._far
         return found
 
     def search(self, data: bytes, start: int = 0) -> re.Match[bytes] | None:
@@ -64,6 +65,8 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Work:
         if isinstance(value, re.Pattern):
             counted(tokens, name)
     counted(references, "_LETTER")
+    counted(body, "_REST_OF_REFERENCE")
+    counted(body, "_CUT_REFERENCE")
     for table in (tokens.TEXT_END, tokenizer._RUNS):
         for key, pattern in table.items():
             monkeypatch.setitem(table, key, Counted(pattern, counter, False))

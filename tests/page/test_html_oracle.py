@@ -10,7 +10,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.html_documents import MARKUP, OTHER_TAGS, PLATFORM_TAGS, RARE_TAGS, SPECIAL, TAGS, drawn, numbered
+from tests.support.html_documents import (
+    KINDS,
+    MARKUP,
+    OTHER_TAGS,
+    PLATFORM_TAGS,
+    RARE_TAGS,
+    SPECIAL,
+    TAGS,
+    drawn,
+    numbered,
+)
 from viafoura_mw.page.html import Scanner, find
 
 pytest.importorskip("turbohtml", reason="turbohtml, the oracle, is not installed")
@@ -59,7 +69,7 @@ def test_finds_what_the_oracles_find(page: bytes) -> None:
     check_finding(page)
 
 
-@pytest.mark.parametrize("kind", ["any", "foreign", "select"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_finds_what_the_oracles_find_in_many_pages(kind: str) -> None:
     """The same over many more pages, drawn from a seed; the package seldom gives up, even on these."""
     source = random.Random(kind)

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 from typing import Final
 
-from tests.support.html_documents import drawn, numbered
+from tests.support.html_documents import KINDS, drawn, numbered
 
 TAG: Final = b'<script async id="viafoura-platform" src="//cdn.example/v.js">'
 
@@ -71,5 +71,5 @@ def hostile(source: random.Random, count: int) -> Iterator[bytes]:
     Cannot reach tags of more than some hundred bytes, nor names longer than those of the grammar.
     """
     for _ in range(count):
-        page = numbered(drawn(source, source.choice(("any", "foreign", "select"))))
+        page = numbered(drawn(source, source.choice(KINDS)))
         yield source.choice((b"", b"<script src=/a.js></script>", b"<p><script>1</script>")) + page

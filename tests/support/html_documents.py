@@ -81,6 +81,27 @@ _SELECT_NAMES: Final = (
     "select", "select", "select", "script", "option", "optgroup", "input", "textarea", "keygen", "button", "div",
     "table", "tr", "td", "caption", "svg", "template", "p", "hr", "col", "colgroup", "tbody", "object", "title",
 )  # fmt: skip
+_BODY_PIECES: Final = (
+    "<frameset>", "<frameset>", "<frameset>", "</frameset>", "<noframes>", "</noframes>", "<frame>", "x", "text", " ",
+    "\n", "\0", "&#32;", "&#x0a;", "&Tab;", "&amp;", "&nbsp;", "&#3", "2;", "&", "\xef\xbb\xbf", "\xa0", "<3", "<",
+    "<!doctype html>", "<!---->", "<!-- x -->", "<?x>", "</ x>", "<html>", "<head>", "</head>", "<body>", "</body>",
+    "</html>", "<title>", "</title>", "<style>", "</style>", "<template>", "</template>", "<noscript>", "</noscript>",
+    "<meta>", "<link>", "<base>", "<p>", "</p>", "<div>", "</br>", "<br>", "<BR/>", "<img>", "<image>", "<hr>",
+    "<input>", "<input type=hidden>", "<INPUT TYPE='hid&#100;en'>", "<input a='>' type=hidden>", "<li>", "<dd>",
+    "<pre>", "<button>", "<object>", "<table>", "<td>", "<embed>", "<wbr>", "<param>", "<source>", "<svg>", "</svg>",
+    "<svg></svg>", "<svg><path/>x</svg>", "<svg><desc>", "<math><mi>", "<![CDATA[x]]>", "<select>", "</select>",
+    "<option>", "<form>", "<a>", "<h1>", "<keygen>", "<area>", "<xmp>", "</xmp>", "<iframe>", "</iframe>", "<textarea>",
+    "</textarea>", "<noembed>", "</noembed>", "<script>", "</script>", "<col>", "<dialog>",
+)  # fmt: skip
+_ICON_NAMES: Final = (
+    "svg", "svg", "g", "g", "path", "path", "use", "rect", "defs", "mi", "mrow", "math", "a", "b", "div", "p", "h1",
+    "li", "table", "td", "form", "span", "desc", "template",
+)  # fmt: skip
+_ICON_PIECES: Final = (
+    "<path/>", "<g/>", "<svg/>", "<svg><path/></path>", "<svg><g></g></g>", "<math><mi></mi></mi>", "</g></svg>",
+    "<style>", "</style>", "<![CDATA[", "]]>", "<title>", "</title>", "<script>", "</script>", "<font color>", "text",
+    "<template>", "</template>", "<frameset>", "<svg><template>", "<br>", "</p>", "</body>", "</svg>", "</math>",
+)  # fmt: skip
 
 
 def _tags(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -91,11 +112,22 @@ _POOLS: Final = {
     "any": (MARKUP, MARKUP, OTHER_TAGS, SPECIAL, SPECIAL, TAGS, TAGS, TAGS, RARE_TAGS),
     "foreign": (_tags(_FOREIGN_NAMES), SPECIAL),
     "select": (_tags(_SELECT_NAMES),),
+    "in select": (("<select>",), _tags((*_SELECT_NAMES, "style", "math", "desc", "b", "li")), SPECIAL),
+    "body": (_BODY_PIECES,),
+    "icons": (_tags(_ICON_NAMES), _tags(_ICON_NAMES), _ICON_PIECES),
 }
 
 
+KINDS: Final = tuple(_POOLS)
+
+
 def drawn(source: random.Random, kind: str) -> list[str]:
-    """The pieces of one page: of any kind, or mostly of those that decide about foreign content or select."""
+    """The pieces of one page: of any kind, or mostly of those that decide about one matter.
+
+    ``foreign`` content, ``select``, a ``body`` that leaves no place for a frameset, and in ``icons`` end tags of what
+    may be open outside. Cannot reach what takes more than some forty pieces, names that are in no list here, or
+    attributes other than those that are spelled out.
+    """
     pools = _POOLS[kind]
     return [
         source.choice(PLATFORM_TAGS if source.random() < 0.18 else source.choice(pools))

@@ -8,8 +8,8 @@ Where the oracles are not asked:
   about up to the end of the tag.
 - html5lib knows no ``template``, and knows ``</p>`` and ``</br>`` in svg and math as they were before 2020. Inside of
   integration points its end tags do not tell an HTML element from an SVG or MathML one of the same name, as in
-  ``<svg><title><mi></title>``, where the standard ignores the end tag. Pages with these are not put to it; turbohtml
-  and Chromium agree about them. It is the one that has the older rules of ``select``, turbohtml has those of 2025.
+  ``<svg><title><mi></title>``, where the standard ignores the end tag. Its rules of ``select`` are those from before
+  2025. Pages with these are not put to it; turbohtml and Chromium agree about them.
 """
 
 import re
@@ -80,7 +80,11 @@ def html5lib_can_tell(page: bytes) -> bool:
     """Whether html5lib knows what the standard says of such a page."""
     lower = page.lower()
     foreign = b"<svg" in lower or b"<math" in lower
-    return b"template" not in lower and not (foreign and any(each in lower for each in _UNSURE_IN_FOREIGN))
+    return (
+        b"template" not in lower
+        and b"<select" not in lower
+        and not (foreign and any(each in lower for each in _UNSURE_IN_FOREIGN))
+    )
 
 
 def html5lib_says(page: bytes) -> int | None:

@@ -50,6 +50,7 @@ _LABELS_OF_OTHERS: Final = """
 """
 _SUPERSETS: Final = frozenset(_LABELS_OF_SUPERSETS.split())
 _OTHERS: Final = frozenset(_LABELS_OF_OTHERS.split())
+_OTHERS_BYTES: Final = frozenset(_LABELS_OF_OTHERS.encode().split())
 
 _UTF_8_MARK: Final = b"\xef\xbb\xbf"
 _UTF_16_OR_32_MARKS: Final = (b"\xfe\xff", b"\xff\xfe", b"\x00\x00\xfe\xff")
@@ -81,6 +82,8 @@ _CONTENT: Final = re.compile(  # "extracting a character encoding from a meta el
     """,
     re.VERBOSE,
 )
+# What follows "charset" wherever a label is declared, as an attribute's value or in "content".
+_LABEL: Final = re.compile(rb"""[\t\n\f\r ]*+=[\t\n\f\r ]*+["']?[\t\n\f\r ]*+([^"';>\t\n\f\r ]*+)""")
 _XML_DECLARATION: Final = re.compile(
     rb"""<\?xml [^>]*? encoding [\x00-\x20]*+ = [\x00-\x20]*+ (?: "([^">]*+)" | '([^'>]*+)' )""", re.VERBOSE
 )
@@ -109,9 +112,24 @@ def readable(label: str | None, prefix: bytes) -> bool:
         return ascii_superset(label)
     if prefix.startswith(_UTF_16_XML):
         return False
+    if not _may_declare_another(prefix.lower()):
+        return True  # whatever the prescan finds, which takes ten times as long
     declared = map(_canonical, _declared(prefix))
     known = next((charset for charset in declared if charset in _SUPERSETS or charset in _OTHERS), "utf-8")
     return known in _SUPERSETS
+
+
+def _may_declare_another(lower: bytes) -> bool:
+    """Whether the start of a page, in lower case, names a charset that is no superset of ASCII where one may stand."""
+    if lower.startswith(b"<?xml"):
+        return True
+    at = lower.find(b"charset")
+    while at >= 0:
+        label = _LABEL.match(lower, at + 7)
+        if label and label[1] in _OTHERS_BYTES:
+            return True
+        at = lower.find(b"charset", at + 7)
+    return False
 
 
 def _canonical(label: str) -> str:

@@ -8,13 +8,13 @@ Tokens alone do not tell everything: what some tags do depends on every element 
 parser. In these cases nothing is matched from there on, so that a page is left as it was rather than changed in a wrong
 place. All of them are rare in real pages, and most are errors:
 
-- after ``<plaintext>``, behind which there is only text, and after ``<frameset>`` unless a ``<body>``, ``<select>``,
-  ``<textarea>``, ``<iframe>`` or ``<xmp>`` came before, since which it is ignored;
-- inside of ``<select>``: ``<svg>``, ``<math>``, and elements that hold text but ``<textarea>``, which parsers ignore or
-  do not, by the standard that they follow (before or since 2025);
-- in svg and math: an end tag of what is not open there but may be outside, which it then closes, svg and all;
-- in HTML inside of svg and math (``<foreignObject>``, ``<desc>``, ``<mi>``…): tables, forms, ``<select>``, ruby, and
-  elements that are closed in another order than they were opened;
+- after ``<plaintext>``, behind which there is only text, and after ``<frameset>``, unless text or an element that shows
+  something (``<body>``, ``<img>``, ``<table>``…) came before, since which it is ignored;
+- in svg and math: a ``<script>``, ``<style>`` or other element that holds text, ``<svg>``, ``<math>``, CDATA and
+  ``<foreignObject>``, ``<desc>``, ``<mi>``… that come, before svg's own end, after an end tag of what is not open there
+  but may be outside, which it then closes, svg and all;
+- in HTML inside of svg and math (``<foreignObject>``, ``<desc>``, ``<mi>``…): tables, forms, ruby, and elements that
+  are closed in another order than they were opened;
 - more than 100 elements deep in svg, math and templates; there, names longer than 64 bytes and a ``<font>`` or
   ``<annotation-xml>`` longer than 64 KiB, or one whose encoding is spelled with named references.
 

@@ -3,8 +3,14 @@
 WHATWG §13.2.6. A browser's tokenizer asks the stack of open elements three things: whether a start tag's element holds
 text (``<style>`` does in HTML and does not in SVG), whether ``<![CDATA[`` opens a section, and whether a ``<script>``
 is an HTML one at all. In plain HTML no stack is needed for the answers, and none is kept: elements are pushed only for
-``template``, ``select``, ``svg``, ``math`` and what stands inside of the last two. Beyond that it is remembered
-whether a ``<frameset>`` could still take the body's place.
+``template``, ``svg``, ``math`` and what stands inside of the last two. ``select`` holds any element (the standard since
+2025, and Chromium), so that it changes nothing. Beyond that it is remembered whether a ``<frameset>`` could still take
+the body's place.
+
+An end tag in svg or math of what is not open there, as in ``<svg><path/></path>``, is ignored, unless an element of
+that name is open outside: then it closes that one, and svg with it. Elements outside are not kept, so that both may be
+true. It does not matter as long as both lead to the same: from such an end tag on svg is *doubtful*, until its own end
+tag (or a tag of HTML's own) makes an end of it either way. What depends on the doubt meanwhile is :data:`Next.LOST`.
 
 Where the answer depends on elements that are not kept, :data:`Next.LOST` is returned and nothing may be matched any
 more: a page left as it was beats a wrong place. The package's docstring lists those cases.
@@ -14,7 +20,7 @@ from enum import Enum, auto
 from itertools import takewhile
 from typing import Final, NamedTuple
 
-from viafoura_mw.page.html.start_tag import attributes, value_of
+from viafoura_mw.page.html.start_tag import MAX_TAG, attributes, value_of
 
 # Deeper than drawings and templates nest, so that memory is bounded, and the time that a tag takes.
 MAX_DEPTH: Final = 100
@@ -57,12 +63,6 @@ TEMPLATE: Final = Element(HTML, b"template")
 TEMPLATE_IN_BODY: Final = Element(HTML, b"template in body")
 TEMPLATE_OF_COLUMNS: Final = Element(HTML, b"template of columns")  # "in column group": all but templates is ignored
 _TEMPLATES: Final = frozenset({TEMPLATE, TEMPLATE_IN_BODY, TEMPLATE_OF_COLUMNS})
-# The standard of 2025 lets select hold any element; before it, most start tags were ignored there, and some ended it.
-SELECT: Final = Element(HTML, b"select")
-SELECT_OR_NOT: Final = Element(HTML, b"select or not")  # older parsers have left it, newer ones are still inside
-SELECT_FOR_GOOD: Final = Element(HTML, b"select for good")  # </select> may be ignored
-_SELECTS: Final = frozenset({SELECT, SELECT_OR_NOT, SELECT_FOR_GOOD})
-
 SCRIPT: Final = b"script"
 TEXT_ELEMENTS: Final = frozenset(b"style title textarea xmp iframe noembed noframes noscript".split())
 FRAMESET: Final = b"frameset"
@@ -86,7 +86,10 @@ _NEVER_OPEN: Final = (TEXT_ELEMENTS | _VOID | _IGNORED | {SCRIPT, b"svg", b"math
 _NEUTRAL_IN_TEMPLATE: Final = frozenset(b"base basefont bgsound link meta noframes script style template title".split())
 # They begin a body, and set the "frameset-ok" flag to "not ok": a frameset that follows is ignored (WHATWG
 # §13.2.6.4.7). In a template they set the flag as well, but where no body has begun yet nobody asks for it.
-_KEEP_BODY: Final = frozenset(b"body iframe select textarea xmp".split())
+_KEEP_BODY: Final = frozenset(
+    b"applet area body br button dd dt embed hr iframe image img keygen li listing marquee object pre select table "
+    b"textarea wbr xmp".split()
+)
 _FORMATTING: Final = frozenset(b"a b big code em font i nobr s small strike strong tt u".split())
 _HEADINGS: Final = frozenset(b"h1 h2 h3 h4 h5 h6".split())
 _BLOCKS: Final = frozenset(
@@ -96,11 +99,15 @@ _BLOCKS: Final = frozenset(
 _CLOSE_P: Final = _BLOCKS | _HEADINGS | frozenset(b"p li dd dt hr xmp".split())
 _ITEMS: Final = {b"li": frozenset({b"li"}), b"dd": frozenset({b"dd", b"dt"}), b"dt": frozenset({b"dd", b"dt"})}
 _HOLD_ITEMS: Final = _BLOCKS - {b"address", b"div"}
-_IMPLIED: Final = frozenset(b"p li dd dt".split())
-# What depends on the form pointer, on ruby or on option inside of an integration point is not followed.
-_NOT_FOLLOWED: Final = _TABLE | frozenset(b"form select option optgroup rb rp rt rtc".split())
+_IMPLIED: Final = frozenset(b"p li dd dt option optgroup".split())
+# What depends on the form pointer or on ruby inside of an integration point is not followed.
+_NOT_FOLLOWED: Final = _TABLE | frozenset(b"form rb rp rt rtc".split())
 _ONE_AT_A_TIME: Final = frozenset(b"a button nobr".split())
-_CAREFUL: Final = _ONE_AT_A_TIME | _CLOSE_P
+_OPTIONS: Final = frozenset(b"option optgroup hr".split())
+_END_SELECT: Final = frozenset(b"select input".split())
+_CAREFUL: Final = _ONE_AT_A_TIME | _CLOSE_P | _OPTIONS
+# What the tokenizer or this stack treats in another way in HTML than in svg and math.
+_DIFFER: Final = TEXT_ELEMENTS | {SCRIPT, FRAMESET, PLAINTEXT, b"svg", b"math", b"template"}
 
 
 class OpenElements:
@@ -109,11 +116,12 @@ class OpenElements:
     def __init__(self) -> None:
         self._stack: list[Element] = []
         self._templates = 0
-        self._keeps_body = False  # no frameset can take the body's place any more
+        self._sure: int | None = None  # how many of the elements are open for sure, where the others are doubtful
+        self.keeps_body: bool = False  # no frameset can take the body's place any more
 
     @property
     def plain(self) -> bool:
-        """Whether this is HTML outside of template, select, svg and math."""
+        """Whether this is HTML outside of template, svg and math."""
         return not self._stack
 
     @property
@@ -125,6 +133,11 @@ class OpenElements:
     def foreign(self) -> bool:
         """Whether the current node is an SVG or MathML element: CDATA sections are then possible."""
         return bool(self._stack) and self._stack[-1].namespace != HTML
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the current node is an SVG or MathML element, or it is not, and its whole svg or math is over."""
+        return self._sure is not None
 
     def reads_as_html(self, name: bytes) -> bool:
         """Whether the rules of HTML apply to a start tag of this name (the dispatcher of WHATWG §13.2.6)."""
@@ -146,7 +159,7 @@ class OpenElements:
             return Next.LOST
         if not self.reads_as_html(name):
             if name not in _BREAKOUT and not (name == b"font" and _breaks_out(tag)):
-                return Next.DATA if self_closing else self._push_foreign(self._stack[-1].namespace, name, tag)
+                return self._start_foreign(name, self_closing, tag)
             self._leave_foreign()
         if name == b"template":
             return self._push(TEMPLATE)
@@ -154,27 +167,25 @@ class OpenElements:
             self._stack[-1] = _template_that_begins_with(name)
         if self._stack and self._stack[-1] is TEMPLATE_OF_COLUMNS:
             return Next.DATA
-        if name == PLAINTEXT or (name == FRAMESET and not self._keeps_body):
+        if name == PLAINTEXT or (name == FRAMESET and not self.keeps_body):
             return Next.LOST
+        if not self.keeps_body:
+            self.keeps_body = not self.inert and keeps_body(name, tag)
         if not self._stack or self._stack[-1] in _TEMPLATES:
             return self._start_plain(name, self_closing)
-        if self._stack[-1] in _SELECTS:
-            return self._start_in_select(name)
         return self._start_in_point(name, self_closing)
 
     def end(self, name: bytes) -> Next:
         """An end tag."""
         if len(name) > MAX_NAME and not self.plain:
             return Next.LOST
+        if name == b"br" and not self.inert:
+            self.keeps_body = True
         if self.foreign:
             return self._end_in_foreign(name)
         if name == b"template":
             return self._end_template()
         if not self._stack or self._stack[-1] in _TEMPLATES:
-            return Next.DATA
-        if self._stack[-1] in _SELECTS:
-            if name == b"select" and self._stack[-1] is not SELECT_FOR_GOOD:
-                self._stack.pop()
             return Next.DATA
         return self._end_in_point(name)
 
@@ -185,44 +196,32 @@ class OpenElements:
         self._templates += element is TEMPLATE
         return Next.DATA
 
-    def _push_foreign(self, namespace: str, name: bytes, tag: bytes) -> Next:
+    def _start_foreign(self, name: bytes, self_closing: bool, tag: bytes) -> Next:
+        """A start tag that is read by the rules of foreign content (WHATWG §13.2.6.5)."""
+        if self.doubtful and name in _DIFFER:
+            return Next.LOST
+        if self_closing:
+            return Next.DATA
+        namespace = self._stack[-1].namespace
         point = _point(namespace, name, tag)
-        return Next.LOST if point is None else self._push(Element(namespace, name, point))
+        if point is None or (self.doubtful and point is not Point.NONE):
+            return Next.LOST
+        return self._push(Element(namespace, name, point))
 
     def _leave_foreign(self) -> None:
         """A start tag of HTML's own (or ``</p>``, ``</br>``) ends what is foreign up to an integration point."""
+        self._sure = None
         while self.foreign and self._stack[-1].point not in (Point.HTML, Point.MATHML_TEXT):
             self._stack.pop()
 
     def _start_plain(self, name: bytes, self_closing: bool) -> Next:
-        if name in _KEEP_BODY and not self._stack:
-            self._keeps_body = True
         if name == SCRIPT:
             return Next.SCRIPT
         if name in TEXT_ELEMENTS:
             return Next.TEXT
-        if name in (b"svg", b"math"):
-            return Next.DATA if self_closing else self._push(Element(name.decode(), name))
-        return self._push(SELECT) if name == b"select" else Next.DATA
-
-    def _start_in_select(self, name: bytes) -> Next:
-        if name == SCRIPT:
-            return Next.SCRIPT
-        if name == b"textarea":
-            self._stack[-1] = self._doubted()
-            return Next.TEXT
-        if name in TEXT_ELEMENTS or name in (b"svg", b"math"):
-            return Next.LOST
-        if name in (b"input", b"keygen"):
-            self._stack[-1] = self._doubted()
-        elif name in _TABLE or name in _SCOPES:
-            self._stack[-1] = SELECT_FOR_GOOD
-        elif name == b"select" and self._stack[-1] is SELECT:
-            self._stack.pop()
+        if name in (b"svg", b"math") and not self_closing:
+            return self._push(Element(name.decode(), name))
         return Next.DATA
-
-    def _doubted(self) -> Element:
-        return SELECT_FOR_GOOD if self._stack[-1] is SELECT_FOR_GOOD else SELECT_OR_NOT
 
     def _inner(self) -> list[bytes]:
         """The names of the HTML elements that are open inside of the innermost integration point."""
@@ -231,6 +230,11 @@ class OpenElements:
 
     def _start_in_point(self, name: bytes, self_closing: bool) -> Next:
         """HTML inside of an integration point: elements are followed while they nest without repairs."""
+        if name in _END_SELECT and b"select" in self._inner():
+            if self._stack[-1].name != b"select":
+                return Next.LOST
+            self._stack.pop()
+            return Next.DATA
         if name in _NOT_FOLLOWED or (name in _CAREFUL and not self._make_room(name, self._inner())):
             return Next.LOST
         if name == SCRIPT:
@@ -247,6 +251,8 @@ class OpenElements:
         """Close what the start tag implies to be closed; ``False`` when more than the current node would have to be."""
         if name in _ONE_AT_A_TIME:
             return name not in inner
+        if name in _OPTIONS:
+            self._end_options(name, inner)
         closed = _ITEMS.get(name, frozenset())
         if inner and inner[-1] in closed:
             self._stack.pop()
@@ -262,8 +268,19 @@ class OpenElements:
             self._stack.pop()
         return True
 
+    def _end_options(self, name: bytes, inner: list[bytes]) -> None:
+        """Close the options that ``<option>``, ``<optgroup>`` and, in a select, ``<hr>`` imply to be closed."""
+        if b"select" in inner:
+            closed = _IMPLIED - {b"optgroup"} if name == b"option" else _IMPLIED
+        else:
+            closed = frozenset() if name == b"hr" else frozenset({b"option"})
+        while inner and inner[-1] in closed:
+            self._stack.pop()
+            inner.pop()
+
     def _end_template(self) -> Next:
         if self._templates:
+            self._sure = None
             while self._stack.pop() not in _TEMPLATES:
                 pass
             self._templates -= 1
@@ -274,18 +291,31 @@ class OpenElements:
             self._leave_foreign()
             return Next.DATA
         stopped = False
-        for depth in range(len(self._stack) - 1, -1, -1):
+        depth = len(self._stack)
+        while depth and self._stack[depth - 1].namespace != HTML:
+            depth -= 1
             element = self._stack[depth]
-            if element.namespace == HTML:
-                break
             if element.name == name:
-                del self._stack[depth:]
-                return Next.DATA
+                return self._end_foreign(depth)
             stopped = stopped or element.point is not Point.NONE
         if name == b"template":
             return self._end_template()
+        if name in _NEVER_OPEN or (stopped and name not in _TABLE):
+            return Next.DATA
         # The rules of HTML look for an element outside; an integration point on the way hides it, but from a table's.
-        return Next.DATA if name in _NEVER_OPEN or (stopped and name not in _TABLE) else Next.LOST
+        if stopped or (depth and self._stack[depth - 1] not in _TEMPLATES):
+            return Next.LOST
+        self._sure = depth
+        return Next.DATA
+
+    def _end_foreign(self, depth: int) -> Next:
+        """End the foreign element at a depth of the stack, and what is in it."""
+        if self.doubtful and self.inert and self._stack[depth].name == b"template":
+            return Next.LOST
+        del self._stack[depth:]
+        if depth == self._sure:
+            self._sure = None
+        return Next.DATA
 
     def _end_in_point(self, name: bytes) -> Next:
         if self._stack[-1].name == name:
@@ -298,7 +328,7 @@ class OpenElements:
             return Next.LOST
         if name in inner:
             above = inner[len(inner) - inner[::-1].index(name) :]
-            if name not in _BLOCKS or not _IMPLIED.issuperset(above):
+            if (name not in _BLOCKS and name != b"select") or not _IMPLIED.issuperset(above):
                 return Next.LOST
             del self._stack[-len(above) - 1 :]
         return Next.DATA
@@ -308,6 +338,14 @@ def _template_that_begins_with(name: bytes) -> Element:
     if name == b"col":
         return TEMPLATE_OF_COLUMNS
     return TEMPLATE if name in _NEUTRAL_IN_TEMPLATE else TEMPLATE_IN_BODY
+
+
+def keeps_body(name: bytes, tag: bytes) -> bool:
+    """Whether a start tag begins a body that no frameset replaces; of ``<input>`` the spelling is needed."""
+    if name != b"input":
+        return name in _KEEP_BODY
+    # One of type "hidden" does not, and a reference may spell that.
+    return 0 < len(tag) <= MAX_TAG and b"hidden" not in tag.lower() and b"&" not in tag
 
 
 def needs_spelling(name: bytes) -> bool:

@@ -62,8 +62,8 @@ class Scanner:
             return Cut(data[last.gone : begins], tokenizer.tag, data[tokenizer.tag_end :])
         first, held = tokenizer.needed(data, read)
         leaves = max(last.gone, held)
+        tokenizer.forget(data, first)
         if first < len(data):
-            tokenizer.forget(first)
             self._undecided = _Undecided(data[first:], leaves - first, read - first)
         return Cut(data[last.gone : leaves])
 

@@ -10,9 +10,15 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 PLATFORM: Final = b"viafoura-platform"
+# A start tag longer than this is never matched, and no more than this is held back of a page. The longest that sites
+# write are a few hundred bytes; one with a nonce, an integrity hash and inline handlers stays far below.
+MAX_TAG: Final = 65_536
 _UID: Final = b"data-uid"
 _SID: Final = b"data-sid"
-_REMEMBERED: Final = 32  # tags that were looked at, per process: the pages of a site have the same one, or few
+# The pages of a site have the same tag, or few: so many that were looked at are remembered by a process, and none that
+# is longer than tags are unless a page's content makes them so.
+_REMEMBERED: Final = 32
+_LONGEST_REMEMBERED: Final = 1024
 
 # A name may begin with "=" (unexpected-equals-sign-before-attribute-name) and hold quotes; a value without quotes may
 # hold a solidus. The repeats are possessive: nothing is ever tried twice.
@@ -79,12 +85,16 @@ def may_be_platform(tag: bytes) -> bool:
 
 def is_platform(tag: bytes) -> bool:
     """Whether the id of a script's start tag is exactly the platform's."""
-    return may_be_platform(tag) and _has_platform_id(tag)
+    if not may_be_platform(tag):
+        return False
+    return _remembered_id(tag) if len(tag) <= _LONGEST_REMEMBERED else _has_platform_id(tag)
 
 
-@lru_cache(_REMEMBERED)
 def _has_platform_id(tag: bytes) -> bool:
     return value_of(tag, b"id") == PLATFORM
+
+
+_remembered_id = lru_cache(_REMEMBERED)(_has_platform_id)
 
 
 def with_session(tag: bytes, user_id: str, session: str) -> bytes:
@@ -94,10 +104,10 @@ def with_session(tag: bytes, user_id: str, session: str) -> bytes:
     there is added right behind the id, whose value is never empty, so that nothing can run together with it.
     """
     values = {_UID: _quoted(user_id), _SID: _quoted(session), b"": b""}
-    return b"".join([literal + values[name] for literal, name in _with_places(tag)])
+    places = _remembered_places(tag) if len(tag) <= _LONGEST_REMEMBERED else _with_places(tag)
+    return b"".join([literal + values[name] for literal, name in places])
 
 
-@lru_cache(_REMEMBERED)
 def _with_places(tag: bytes) -> tuple[tuple[bytes, bytes], ...]:
     """The platform's start tag in pieces: bytes that stay, and the attribute whose value follows them, if any."""
     places: list[tuple[int, int, bytes, bytes]] = []
@@ -116,6 +126,9 @@ def _with_places(tag: bytes) -> tuple[tuple[bytes, bytes], ...]:
         pieces.append((tag[at:start] + spelling, name))
         at = end
     return (*pieces, (tag[at:], b""))
+
+
+_remembered_places = lru_cache(_REMEMBERED)(_with_places)
 
 
 def _quoted(value: str) -> bytes:

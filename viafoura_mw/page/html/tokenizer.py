@@ -12,12 +12,9 @@ from enum import Enum, auto
 from typing import Final
 
 from viafoura_mw.page.html import tokens
-from viafoura_mw.page.html.open_elements import MAX_NAME, SCRIPT, Next, OpenElements, needs_spelling
-from viafoura_mw.page.html.start_tag import is_platform, may_be_platform
-
-# A start tag longer than this is never matched, and no more than this is held back of a page. The longest that sites
-# write are a few hundred bytes; one with a nonce, an integrity hash and inline handlers stays far below.
-MAX_TAG: Final = 65_536
+from viafoura_mw.page.html.body import PassedOver
+from viafoura_mw.page.html.open_elements import FRAMESET, MAX_NAME, SCRIPT, Next, OpenElements, needs_spelling
+from viafoura_mw.page.html.start_tag import MAX_TAG, is_platform, may_be_platform
 
 
 class _Tag(Enum):
@@ -70,6 +67,7 @@ class Tokenizer:
         #: Where in the data a start tag begins that is cut by the data's end and whose spelling will be needed.
         self._begins: int | None = None
         self._elements = OpenElements()
+        self._passed_over = PassedOver()
         self._state: Callable[[bytes, int], int] = self._data
         self._name = b""
         self._kind = _Tag.START
@@ -104,16 +102,21 @@ class Tokenizer:
         may_begin = self._state == self._data and self._counts() and tokens.SCRIPT_TO_BE.match(data, position)
         return position, position if may_begin else len(data)
 
-    def forget(self, length: int) -> None:
-        """Be told that the first ``length`` bytes of the data will not be there in the next run."""
+    def forget(self, data: bytes, length: int) -> None:
+        """Be told that the first ``length`` bytes of ``data`` will not be there in the next run."""
+        self._look_for_body(data)
         if self._begins is not None:
             self._begins -= length
 
     def _data(self, data: bytes, position: int) -> int:
         """Data state, and the states that tell what a ``<`` begins (§13.2.5.1, .6, .7, .42)."""
+        start = position
         position = self._skip_plain(data, position) if self._elements.plain else data.find(b"<", position)
-        if not 0 <= position < len(data):
-            return len(data)
+        if position < 0:
+            position = len(data)
+        self._pass_over(data, start, position)
+        if position == len(data):
+            return position
         if self._elements.plain:
             end = self._common(data, position)
             if end:
@@ -121,6 +124,8 @@ class Tokenizer:
         tag = tokens.TAG.match(data, position)
         if tag:
             name = tag[2].lower()
+            if name == FRAMESET:
+                self._look_for_body(data)
             return self._open(data, position, tag.end(), _Tag.END if tag[1] else _Tag.START, name)
         if not tokens.UNDECIDED.match(data, position):
             return self._declaration(data, position)
@@ -136,6 +141,8 @@ class Tokenizer:
         script = tokens.SCRIPT_TAG.match(data, position)
         if not script:
             icon = tokens.ICON.match(data, position)
+            if icon:
+                self._pass_over(data, position, icon.end())
             return icon.end() if icon else 0
         end = script.end()
         if may_be_platform(data[position:end]):
@@ -170,6 +177,7 @@ class Tokenizer:
             self._state = self._comment
             return self._comment(data, position + 4)
         if self._elements.foreign and data.startswith(b"<![CDATA[", position):
+            self.finished = self._elements.doubtful  # it is a comment where svg is over
             self._state = self._cdata
             return position + 9
         if data[position + 1] in b"!?/":
@@ -242,7 +250,7 @@ class Tokenizer:
         rest = tokens.REST_OF_TAG.match(data, position)
         if rest:
             return self._close(rest.end(), bool(rest[1]), data[start : rest.end()] if kind is _Tag.START else b"")
-        self._begins = start if kind is _Tag.START and (self._sought() or needs_spelling(name)) else None
+        self._begins = start if kind is _Tag.START and self._needs_spelling() else None
         self._state, self._part, self._solidus = self._tag, _Part.BEFORE_NAME, False
         attributes = tokens.WHOLE_ATTRIBUTES.match(data, position)
         return attributes.end() if attributes else position
@@ -316,6 +324,22 @@ class Tokenizer:
             case _:
                 pass
         return end
+
+    def _pass_over(self, data: bytes, start: int, end: int) -> None:
+        """Note whole tags and text that change nothing, while they could still begin a body."""
+        if not (self._elements.keeps_body or self._elements.inert):
+            self._elements.keeps_body = self._passed_over.note(data, start, end)
+
+    def _look_for_body(self, data: bytes) -> None:
+        """Find out, before it is too late, whether what was passed over of ``data`` begins a body."""
+        if not self._elements.keeps_body:
+            self._elements.keeps_body = self._passed_over.begin_body(data)
+
+    def _needs_spelling(self) -> bool:
+        """Whether the start tag at hand is understood only with its attributes."""
+        if self._name == b"input":
+            return not self._elements.keeps_body
+        return self._sought() or needs_spelling(self._name)
 
     def _sought(self) -> bool:
         """Whether the start tag at hand makes an HTML script that counts."""

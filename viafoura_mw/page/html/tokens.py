@@ -45,13 +45,18 @@ WHOLE_ATTRIBUTES: Final = _compile(_ATTRIBUTES)
 
 # A tag whose name is there as a whole.
 TAG: Final = _compile(rf"<(/?+)([a-zA-Z][^{_WS}/>]*+)(?=[{_WS}/>])")
+WHOLE_TAG: Final = _compile(rf"<(/?+)([a-zA-Z][^{_WS}/>]*+){_ATTRIBUTES}/?+>")
+LESS_THAN: Final = _compile(r"<(?=[^a-zA-Z!?/])")  # one that is text
+BOGUS_COMMENT: Final = _compile(r"<[!?/][^>]*+>")
+# Text that may be white space, or nothing, to a browser: references, a byte order mark, NUL.
+PERHAPS_SPACE: Final = _compile(rf"(?:[{_WS}\x00\x80-\xff]++|&[#0-9a-zA-Z]*+;?+)*+")
 # What the bytes at the end may still become: "<", "</", "<!", "<!-", "<![CDA", "<na".
 UNDECIDED: Final = _compile(rf"<(?:/?(?:[a-zA-Z][^{_WS}/>]*+)?|!(?:--?-?|\[(?:C(?:D(?:A(?:T(?:A)?)?)?)?)?)?)\Z")
 SCRIPT_TO_BE: Final = _compile(r"<(?:[sS](?:[cC](?:[rR](?:[iI](?:[pP](?:[tT])?)?)?)?)?)?\Z")
 
 _TEXT_NAMES: Final = sorted(name.decode() for name in TEXT_ELEMENTS)
 # What changes the tokenizer's state in plain HTML; every other tag only has an end to be found.
-_STARTS: Final = ["script", *_TEXT_NAMES, "template", "select", "svg", "math", "plaintext", "frameset", "body"]
+_STARTS: Final = ["script", *_TEXT_NAMES, "template", "svg", "math", "plaintext", "frameset", "body"]
 _ORDINARY: Final = rf"/?+[a-zA-Z][^{_WS}/>]*+{_ATTRIBUTES}/?+>"
 # Plain HTML that changes nothing, tag by tag: whole tags of no consequence, and the text between.
 BORING: Final = _compile(rf"(?:[^<]*+<(?:(?!{_one_of(_STARTS)}[{_WS}/>]){_ORDINARY}|(?=[^a-zA-Z!?/])))*+[^<]*+")
