@@ -322,7 +322,7 @@ class Soak:
                 figures.violate(f"a page of {visit.user} carried a session that had been logged out: {visit}")
 
     def _is_forgotten(self, session: str) -> bool:
-        tables = [parts.sessions._here.get().logouts._ended for parts in self._parts]
+        tables = [parts.sessions._here.get().logouts._ended for parts in self._runtime]
         return any(len(ended) >= REMEMBERED for ended in tables) and not any(session in ended for ended in tables)
 
     def _browser(self, browsers: list[Browser], dice: random.Random) -> Browser:
@@ -420,7 +420,7 @@ class Soak:
                 wsgi.ViafouraMiddleware(self._wsgi_site, settings),
                 asgi.ViafouraMiddleware(self._asgi_site, Settings.from_env(in_scope)),
             )
-            self._parts = [door._parts for door in doors if door._parts]
+            self._runtime = [door._runtime for door in doors if door._runtime]
             crowds = [[Browser(number) for number in range(BROWSERS)] for _ in doors]
             workers = [threading.Thread(target=self._loop, args=(doors[1], crowds[1]))]
             for number in range(self._threads):
@@ -428,7 +428,7 @@ class Soak:
                 workers.append(threading.Thread(target=self._through_wsgi, args=(doors[0], crowds[0], dice)))
             self._go(workers, tell)
             self.viafoura.heal()
-            for parts in self._parts:
+            for parts in self._runtime:
                 self._judge_remains(parts)
             self._judge_calls()
         return not self.figures.violations

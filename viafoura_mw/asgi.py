@@ -151,6 +151,7 @@ class _Response:
         "_expected",
         "_failure",
         "_fields",
+        "_gone",
         "_head",
         "_is_aside",
         "_is_logout",
@@ -181,6 +182,7 @@ class _Response:
         self._exchange: Exchange | None = None  # none before the head, and where the response is plainly not ours
         self._is_aside = False  # all that is still to come passes as it comes
         self._head = _Sent({})  # the application's
+        self._gone = False  # the head has been given to the server
         self._said: dict[str, str] = {}  # the response's headers for `response:` sources
         self._lock: anyio.Lock | None = None
         self._timer: Timer | None = None
@@ -303,7 +305,7 @@ class _Response:
         kind = message["type"]
         if self._is_aside:
             await self._server_send(message)
-        elif kind == _START and exchange.state in (State.FRESH, State.HOLDING):
+        elif kind == _START and not self._gone:
             self._cancel_timer()
             self._head, fields = self._taken_apart(message)
             await self._carry_out(exchange, exchange.head(_code(message), fields))
@@ -354,6 +356,7 @@ class _Response:
                     if not self._is_timed:
                         self._cancel_timer()
                     await self._server_send(self._head.as_it_came() if headers is None else self._with_headers(headers))
+                    self._gone = True
                 case says.Pass(items):
                     for item in items:
                         await self._server_send(item.as_it_came())

@@ -335,7 +335,7 @@ class TestExceptions:
         self, settings: Settings, viafoura: SimulatedViafoura, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """What the timer lets go arrives whole, however slowly the server takes it."""
-        monkeypatch.setattr("viafoura_mw.asgi.HOLD", 0.01)
+        monkeypatch.setattr("viafoura_mw.response.exchange.HOLD", 0.01)
         viafoura.fail("login", Fault.status(400))
         begun, received = anyio.Event(), []
 
@@ -371,7 +371,7 @@ class TestHold:
 
     async def test_ends_by_a_timer(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
         """While the application waits, the session is ensured and the page streams on."""
-        monkeypatch.setattr("viafoura_mw.asgi.HOLD", 0.01)
+        monkeypatch.setattr("viafoura_mw.response.exchange.HOLD", 0.01)
         left = anyio.Event()
         received: Messages = []
 
@@ -394,7 +394,7 @@ class TestHold:
         self, settings: Settings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A head without a byte of its body is held no longer either."""
-        monkeypatch.setattr("viafoura_mw.asgi.HOLD", 0.01)
+        monkeypatch.setattr("viafoura_mw.response.exchange.HOLD", 0.01)
         left = anyio.Event()
 
         async def send(message: dict[str, Any]) -> None:
@@ -413,7 +413,7 @@ class TestHold:
         self, settings: Settings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A chunk that comes when the time is over ends the hold even before the timer does."""
-        monkeypatch.setattr("viafoura_mw.asgi.HOLD", 0.0)
+        monkeypatch.setattr("viafoura_mw.response.exchange.HOLD", 0.0)
         app = sending(START, body(b"<p>", more=True), body(PAGE))
         received = await call(ViafouraMiddleware(app, settings), scope_of())
         assert received[1] == body(b"<p>", more=True)
@@ -423,7 +423,7 @@ class TestHold:
         self, settings: Settings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """An error of the server's send under the timer is the application's to see."""
-        monkeypatch.setattr("viafoura_mw.asgi.HOLD", 0.01)
+        monkeypatch.setattr("viafoura_mw.response.exchange.HOLD", 0.01)
         tried = anyio.Event()
 
         async def send(message: dict[str, Any]) -> None:
@@ -443,21 +443,20 @@ class TestHold:
     async def test_leaves_nothing_behind_when_the_client_goes(self, settings: Settings) -> None:
         """A cancelled request gives back what it held, and its timer never fires."""
         app = ViafouraMiddleware(sending(START, body(b"<p>", more=True)), settings)
-        budget = app._parts.terms.budget  # type: ignore[union-attr]
-        before = budget._left
+        budget = app._runtime.policy.budget  # type: ignore[union-attr]
 
         async def stuck(scope: Any, receive: Any, send: Any) -> None:
             scope["user"] = "ann"
             await send(START)
             await send(body(b"<p>", more=True))
-            assert budget._left < before
+            assert budget.held > 0
             await anyio.sleep_forever()
 
         app._app = stuck
         with anyio.move_on_after(0.05) as scope:
             await app(scope_of(), _receive, _into([]))
         assert scope.cancelled_caught
-        assert budget._left == before
+        assert budget.held == 0
 
 
 async def test_never_blocks_the_loop_while_viafoura_is_slow(settings: Settings, viafoura: SimulatedViafoura) -> None:

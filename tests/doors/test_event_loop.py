@@ -216,8 +216,8 @@ def test_thousands_that_wait_hold_nobody_up_and_leave_nothing_behind(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         assert asyncio.all_tasks() == {asyncio.current_task()}
-        assert app._parts is not None
-        here = app._parts.sessions._here.get()
+        assert app._runtime is not None
+        here = app._runtime.sessions._here.get()
         viafoura.heal()
         assert await asyncio.to_thread(here.workers.logins.join, SAFETY)  # type: ignore[attr-defined]
         assert not here.logins._unanswered

@@ -405,7 +405,7 @@ def test_logs_out_where_only_this_thread_can_when_the_page_has_left(
 
 def test_ends_the_hold_with_the_chunk_that_comes_after_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """An iterator cannot be interrupted, so a chunk that comes when the time is over ends the hold."""
-    monkeypatch.setattr("viafoura_mw.wsgi.HOLD", 0.0)
+    monkeypatch.setattr("viafoura_mw.response.exchange.HOLD", 0.0)
     server = Server()
     body = server.serve(ViafouraMiddleware(signed_in(iter([b"<p>first", PAGE])), settings))
     assert server.chunks[0] == b"<p>first"

@@ -14,9 +14,9 @@ The states, and to which states each leads:
     READING    ──► HOLDING, WAITING, REWRITING, WATCHING, PASSING, BROKEN
     HOLDING    ──► READING, WAITING, REWRITING, WATCHING, PASSING, FRESH
     WAITING    ──► REWRITING, PASSING, BROKEN
-    REWRITING  ──► PASSING
-    WATCHING   ──► PASSING
-    PASSING    ──►
+    REWRITING  ──► PASSING, FRESH
+    WATCHING   ──► PASSING, FRESH
+    PASSING    ──► FRESH
     BROKEN     ──►
 
 A question that is broken off, by a visitor who leaves or a deadline of the site's, ends in BROKEN: what was held leaves
@@ -61,7 +61,7 @@ class State(Enum):
     BROKEN = auto()  # a question was broken off: nothing that comes is sent any more
 
 
-#: To which states each leads. A second head begins anew where the first is still kept.
+#: To which states each leads. Another head begins anew, where the first is still kept or the server has refused it.
 TRANSITIONS: Final = {
     State.FRESH: (State.READING, State.PASSING),
     State.READING: (
@@ -81,9 +81,9 @@ TRANSITIONS: Final = {
         State.FRESH,
     ),
     State.WAITING: (State.REWRITING, State.PASSING, State.BROKEN),
-    State.REWRITING: (State.PASSING,),
-    State.WATCHING: (State.PASSING,),
-    State.PASSING: (),
+    State.REWRITING: (State.PASSING, State.FRESH),
+    State.WATCHING: (State.PASSING, State.FRESH),
+    State.PASSING: (State.FRESH,),
     State.BROKEN: (),
 }
 _QUESTIONS: Final = (State.READING, State.WAITING)
@@ -244,7 +244,7 @@ class Exchange:
     # Events.
 
     def head(self, status: int, headers: Headers) -> Effects:
-        """The application gave its head, in place of one that has not left yet."""
+        """The application gave its head, maybe in place of one that is still kept or that the server has refused."""
         return self._safely(self._head, status, headers)
 
     def chunk(self, data: bytes, item: Item, *, last: bool = False) -> Effects:
@@ -352,10 +352,11 @@ class Exchange:
     def _head(self, status: int, headers: Headers) -> Effects:
         if self.state is State.BROKEN:
             return []
-        if self.state is State.HOLDING:
+        if self.state is not State.FRESH:
             self._forget_what_is_kept()
             self._go(State.FRESH)
         self._status, self._headers, self._reading = status, headers, None
+        self._is_private = False
         request = self._request
         if not (request.is_logout and status < 400 and request.brought.is_authentic):
             return self._look()
