@@ -17,7 +17,7 @@ PACKAGE = ROOT.name
 
 #: From the ground up; those of one line know nothing of each other.
 LAYERS = """
-    errors log
+    errors log per_process
     user.sources
     user.user
     user.presets
