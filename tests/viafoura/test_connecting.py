@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -316,6 +317,7 @@ assert turns > 100, turns
 """
 
 
+@pytest.mark.skipif(find_spec("gevent") is None, reason="gevent is not installed")
 def test_lets_others_run_under_gevent() -> None:
     """Greenlets go on while a name is looked up and while addresses are tried."""
     subprocess.run([sys.executable, "-c", UNDER_GEVENT], timeout=60, check=True, cwd=ROOT)

@@ -10,7 +10,6 @@ import contextlib
 import email.utils
 import json
 import math
-import os
 import re
 import threading
 import time
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlencode
 
 from viafoura_mw.errors import CredentialsRefused, LoginRefused, LogoutRefused, ViafouraError, ViafouraUnavailable
+from viafoura_mw.per_process import PerProcess
 from viafoura_mw.user.user import User
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Viafoura:
         self._clock = clock
         self._transport = transport or partial(_transport, timeout / 2)
         self._token: AccessToken | None = None
-        self._processes: dict[int, _Calls] = {}
+        self._calls: PerProcess[_Calls] = PerProcess(_Calls)
 
     def access_token(self, *, limit: float | None = None) -> AccessToken:
         """Give the token at hand, or fetch one: one call, however many threads ask at one time.
@@ -178,7 +178,7 @@ class Viafoura:
 
     def _may_renew(self, refused: AccessToken) -> bool:
         """Whether another token can be had in the place of the ``refused`` one: it is there, or may be fetched."""
-        calls = self._calls()
+        calls = self._calls.get()
         with calls.lock:
             if self._token_at_hand(refused) or calls.fetching:
                 return True
@@ -190,7 +190,7 @@ class Viafoura:
 
     def _access_token(self, deadline: float, refused: AccessToken | None = None) -> AccessToken:
         """Give the token at hand unless it is the ``refused`` one; else fetch one, or wait for whoever does."""
-        calls = self._calls()
+        calls = self._calls.get()
         with calls.lock:
             if token := self._token_at_hand(refused):
                 return token
@@ -237,7 +237,7 @@ class Viafoura:
         return AccessToken(_bearer_token(members), asked + life - min(60.0, life / 10))
 
     def _post(self, url: str, form: bytes, authorization: str, deadline: float) -> "Answer":
-        return self._connected(self._calls()).post(url, form, authorization, deadline)
+        return self._connected(self._calls.get()).post(url, form, authorization, deadline)
 
     def _connected(self, calls: _Calls) -> Transport:
         try:
@@ -247,14 +247,6 @@ class Viafoura:
         except Exception as error:
             reason = f"no call can be made ({type(error).__name__})"
         raise ViafouraUnavailable(reason)
-
-    def _calls(self) -> _Calls:
-        """What belongs to this process. No lock: one that a fork copies while it is held is held for ever."""
-        pid = os.getpid()
-        calls = self._processes.get(pid)
-        if calls is None:
-            self._processes = {pid: (calls := self._processes.setdefault(pid, _Calls()))}
-        return calls
 
     def _expect_token(self, answer: "Answer") -> None:
         """Expect success, and leave the status out of the failure: it is not what the user's own call was answered."""
