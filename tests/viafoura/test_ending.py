@@ -1,5 +1,6 @@
 """The orderly end: logouts that are owed are made before a process is gone, and nothing waits for longer."""
 
+import multiprocessing.util  # noqa: F401 (is imported in a child of multiprocessing's)
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 from tests.support.fakes import Clock, HandWorkers, ScriptedViafoura
 from viafoura_mw.errors import LogoutRefused, ViafouraUnavailable
 from viafoura_mw.testing import SimulatedViafoura
-from viafoura_mw.viafoura.ending import LAST_SECONDS, OrderlyEnd
+from viafoura_mw.viafoura.ending import LAST_SECONDS, OrderlyEnd, at_exit
 from viafoura_mw.viafoura.sessions import Sessions
 
 
@@ -167,6 +168,18 @@ def test_raises_nothing(process: Process, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(process.workers[0], "work_off", lambda seconds: 1 / 0)
 
     process.exit()
+
+
+def test_is_a_finalizer_where_multiprocessing_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that it forked ends by ``os._exit``, which calls nothing that :mod:`atexit` knows."""
+    registered: list[object] = []
+    monkeypatch.setattr("atexit.register", registered.append)
+    monkeypatch.setattr("multiprocessing.process.parent_process", lambda: object())
+    monkeypatch.setattr("multiprocessing.util.Finalize", lambda _, run, exitpriority: registered.append(run))
+
+    at_exit(bool)
+
+    assert registered == [bool, bool]
 
 
 # In real processes.

@@ -14,7 +14,7 @@ from tests.support.fakes import Clock, HandWorkers, ScriptedViafoura
 from viafoura_mw.errors import CredentialsRefused, LoginRefused, LogoutRefused, ViafouraUnavailable
 from viafoura_mw.testing import Fault, SimulatedViafoura
 from viafoura_mw.user.user import User
-from viafoura_mw.viafoura import logins
+from viafoura_mw.viafoura import logins, logouts
 from viafoura_mw.viafoura.client import Session, Viafoura
 from viafoura_mw.viafoura.ending import OrderlyEnd
 from viafoura_mw.viafoura.sessions import LoginRequest, Sessions, Ticket
@@ -1032,6 +1032,15 @@ def test_knows_the_sessions_that_have_been_logged_out(world: World) -> None:
 
     assert world.sessions.has_ended("session1")
     assert not world.sessions.has_ended("session2")
+
+
+def test_remembers_a_bounded_number_of_ended_sessions(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that was ended first is forgotten first."""
+    monkeypatch.setattr(logouts, "REMEMBERED", 2)
+    for number in range(3):
+        world.sessions.logout(f"session{number}")
+
+    assert [world.sessions.has_ended(f"session{number}") for number in range(3)] == [False, True, True]
 
 
 def test_a_session_logged_out_while_its_login_is_under_way_is_not_given(world: World) -> None:

@@ -352,13 +352,9 @@ class Logins:
             self._drop(login)
 
     def _queue(self, login: _Login) -> Queue:
-        match login.kind:
-            case _Kind.PROBE:
-                return self._workers.probes
-            case _Kind.REFRESH:
-                return self._workers.refreshes
-            case _Kind.WAITED_FOR:
-                return self._workers.logins
+        if login.kind is _Kind.PROBE:
+            return self._workers.probes
+        return self._workers.refreshes if login.kind is _Kind.REFRESH else self._workers.logins
 
     # What becomes of a login.
 
