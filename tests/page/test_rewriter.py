@@ -123,6 +123,16 @@ def test_looks_no_further_in_a_page_that_decodes_to_too_much(monkeypatch: pytest
     assert not page.found
 
 
+def test_looks_no_further_in_a_body_that_is_corrupt() -> None:
+    """A body that is not what its coding says holds no tag, whatever follows."""
+    page = Page("gzip", None)
+
+    page.look_at(b"<p>no gzip</p>")
+    page.look_at(gzip.compress(TAG))
+
+    assert not page.found
+
+
 def test_passes_everything_once_the_tag_cannot_come_any_more() -> None:
     """After <plaintext> chunks pass as the same objects."""
     page = Page("identity", None)

@@ -35,8 +35,9 @@ class PassedOver:
         """Read the pieces and forget them; gives whether a body has begun in one of them."""
         pieces, self._pieces = self._pieces, []
         for start, end in pieces:
-            text = _end_of(_REST_OF_REFERENCE, data, start, end) if self._in_reference else start
-            goes_on = self._in_reference and text == end and not data.endswith(b";")
+            cut = self._in_reference and start == 0
+            text = _end_of(_REST_OF_REFERENCE, data, start, end) if cut else start
+            goes_on = cut and text == end and not data.endswith(b";")
             self._in_reference = end == len(data) and (goes_on or bool(_CUT_REFERENCE.search(data, text)))
             if _begins_body(data, text, end):
                 return True

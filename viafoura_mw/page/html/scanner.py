@@ -1,7 +1,7 @@
 """The platform's start tag in a page: whole, or as it comes in chunks."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from viafoura_mw.page.html.references import may_be_spelled
 from viafoura_mw.page.html.start_tag import PLATFORM
@@ -17,8 +17,7 @@ class Cut:
     after: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class _Undecided:
+class _Undecided(NamedTuple):
     """The end of what was fed that is not done with: bytes that have not left, or that must be seen again.
 
     ``data[:gone]`` has left, and ``data[gone:]`` is held; the tokenizer reads on at ``data[read:]``.

@@ -114,7 +114,8 @@ class Tokenizer:
         position = self._skip_plain(data, position) if self._elements.plain else data.find(b"<", position)
         if position < 0:
             position = len(data)
-        self._pass_over(data, start, position)
+        if start < position and not self._elements.keeps_body:
+            self._pass_over(data, start, position)
         if position == len(data):
             return position
         if self._elements.plain:
@@ -141,7 +142,7 @@ class Tokenizer:
         script = tokens.SCRIPT_TAG.match(data, position)
         if not script:
             icon = tokens.ICON.match(data, position)
-            if icon:
+            if icon and not self._elements.keeps_body:
                 self._pass_over(data, position, icon.end())
             return icon.end() if icon else 0
         end = script.end()
@@ -327,7 +328,7 @@ class Tokenizer:
 
     def _pass_over(self, data: bytes, start: int, end: int) -> None:
         """Note whole tags and text that change nothing, while they could still begin a body."""
-        if not (self._elements.keeps_body or self._elements.inert):
+        if not self._elements.inert:
             self._elements.keeps_body = self._passed_over.note(data, start, end)
 
     def _look_for_body(self, data: bytes) -> None:
