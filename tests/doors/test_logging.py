@@ -164,7 +164,7 @@ def test_details_that_are_sent_are_not_logged(door: Door, viafoura: Overheard, e
     get = door(Settings.from_env(environ))
 
     answer = get(Site(headers=(HTML, *told)), headers=BROWSER)
-    get(Site(headers=(HTML,)), headers={**BROWSER, "Cookie": answer.cookie or ""})
+    get(Site(headers=(HTML, ("X-User-ID", ""))), headers={**BROWSER, "Cookie": answer.cookie or ""})
     viafoura.wait_for("logout")
 
     assert viafoura.users[USER_ID].email == EMAIL

@@ -125,8 +125,7 @@ def through_asgi(settings: Settings | None, backend: str = "asyncio") -> Get:
     async def application(scope: Any, receive: Any, send: Any) -> None:
         site = sites[-1]
         seen.update({name.decode(): value.decode("latin-1") for name, value in scope["headers"]})
-        if site.user is not None:
-            scope["user"] = site.user
+        scope["user"] = site.user
         raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in site.headers]
         await send({"type": "http.response.start", "status": site.status, "headers": raw})
         if len(site.chunks) == 1:

@@ -74,6 +74,8 @@ class _Unbelieved(Enum):
 UNBELIEVED: Final = _Unbelieved.UNBELIEVED
 
 _MISSING: Final = object()
+_TEXTS: Final = (str, bytes)
+_SCALARS: Final = (str, bytes, int)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,10 +221,10 @@ def _called(value: Any, method: str) -> Any:
 
 
 def _down(value: Any, step: str) -> Any:
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):
         if step in value:
             return value[step]
-    elif not isinstance(value, str | bytes) and hasattr(type(value), "__getitem__"):
+    elif not isinstance(value, _TEXTS) and hasattr(type(value), "__getitem__"):
         try:
             return value[step]
         except (LookupError, TypeError):
@@ -263,7 +265,7 @@ def _at_once(made: Any) -> Any:
 
 def says_nobody(value: Any) -> bool:
     """Whether a user object stands for a visitor who is not signed in. Raises ``TypeError`` if that must be awaited."""
-    if isinstance(value, str | bytes | int):
+    if isinstance(value, _SCALARS):
         return False
     return not says(value, "is_authenticated", otherwise=True) or says(value, "is_anonymous", otherwise=False)
 
