@@ -221,7 +221,9 @@ def _called(value: Any, method: str) -> Any:
 
 
 def _down(value: Any, step: str) -> Any:
-    if type(value) is dict or isinstance(value, Mapping):
+    if type(value) is dict:  # whose attributes are its methods
+        return value.get(step, _MISSING)
+    if isinstance(value, Mapping):
         if step in value:
             return value[step]
     elif not isinstance(value, _TEXTS) and hasattr(type(value), "__getitem__"):
@@ -238,20 +240,18 @@ def attribute(value: Any, name: str) -> Any:
     Raises ``AttributeError`` where the attribute is there and its own code has raised that: to take it for absent would
     let another field take its place. Raises ``TypeError`` where a property must be awaited.
     """
-    try:
+    found = getattr(value, name, _MISSING)
+    if found is _MISSING:
+        if not _is_computed(value, name):
+            return _MISSING
         found = getattr(value, name)
-    except AttributeError:
-        if _is_computed(value, name):
-            raise
-        return _MISSING
     is_made_for_us = inspect.iscoroutine(found) and isinstance(getattr(type(value), name, None), property)
     return _at_once(found) if is_made_for_us else found
 
 
 def _is_computed(value: Any, name: str) -> bool:
     """Whether a class has code for an attribute; a slot that was never filled has none."""
-    kinds = value.__class__.__mro__  # not type(): a lazy proxy's is that of what it stands for
-    found = next((vars(kind)[name] for kind in kinds if name in vars(kind)), None)
+    found = getattr(value.__class__, name, None)  # not type(): a lazy proxy's is that of what it stands for
     return found is not None and not inspect.ismemberdescriptor(found)
 
 
@@ -276,7 +276,8 @@ def says(value: Any, flag: str, *, otherwise: bool) -> bool:
     Starlette's ``BaseUser`` raises ``NotImplementedError`` for what a site's user class does not have.
     """
     try:
-        found = value.get(flag, _MISSING) if isinstance(value, Mapping) else attribute(value, flag)
+        is_mapping = type(value) is dict or isinstance(value, Mapping)
+        found = value.get(flag, _MISSING) if is_mapping else attribute(value, flag)
         if found is _MISSING:
             return otherwise
         if callable(found):
