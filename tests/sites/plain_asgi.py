@@ -12,8 +12,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
     cookie = SimpleCookie(headers.get(b"cookie", "")).get("reader")
     reader = news.reader_of(cookie.value if cookie else None)
-    if reader:
-        scope["user"] = {"id": reader.id, "name": reader.name, "email": reader.email}
+    scope["user"] = {"id": reader.id, "name": reader.name, "email": reader.email} if reader else None
     sent, more = b"", True
     while more:
         message = await receive()

@@ -249,6 +249,19 @@ def test_reading_fills_no_cache_of_sessions(ask_site: Ask, path: str) -> None:
         assert bool(raw_cache_keys()) == (path == "/touched")
 
 
+def test_a_session_that_is_only_read_is_found_in_its_cache() -> None:
+    """A store may look whether a key is taken."""
+    from django.contrib.sessions.backends.cache import SessionStore
+
+    from viafoura_mw.user.frameworks import django
+
+    session = SessionStore()
+    session.create()
+    copy = django._read_only(session)
+    assert copy.exists(session.session_key)
+    assert not copy.exists("another")
+
+
 class AsyncMiddleware:
     """A site's own way to put the user into the request."""
 

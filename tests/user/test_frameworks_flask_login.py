@@ -19,7 +19,7 @@ from viafoura_mw.user.user import NotKnown, User
 
 pytest.importorskip("flask_login", reason="Flask-Login is not installed")
 
-from flask import Flask, session, stream_with_context
+from flask import Flask, Response, session, stream_with_context
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
 __all__ = ["alone"]  # a fixture, for each test of this module
@@ -102,7 +102,7 @@ def app(directory: Directory) -> Flask:
 
     @site.get("/streamed")
     def streamed() -> Any:
-        return stream_with_context(iter([TAG, "the end"]))
+        return Response(stream_with_context(iter([TAG, "the end"])))
 
     @site.get("/in/<name>")
     def sign_in(name: str) -> str:
@@ -219,7 +219,7 @@ def test_never_takes_the_user_of_a_context_outside(app: Flask) -> None:
         from flask import g
 
         cookies = signed_in(app)
-        g.pop("_login_user")
+        g.pop("_login_user", None)
         asked = ask(reader, app, "/", cookies)
         assert asked.user is not None
         assert "_login_user" not in g

@@ -11,7 +11,7 @@ from tests.support.framework_reading import alone, ask, reader_of
 from viafoura_mw import Settings, wsgi
 from viafoura_mw.log import Notices
 from viafoura_mw.user import frameworks
-from viafoura_mw.user.user import Nobody, NotKnown, User
+from viafoura_mw.user.user import NotKnown, User
 
 pytest.importorskip("pyramid", reason="Pyramid is not installed")
 
@@ -225,40 +225,6 @@ def test_what_the_sites_own_user_raises_is_no_absence(policy: Policy) -> None:
     user = ask(reader_of("pyramid"), app, "/", signed_in(app)).user
     assert user == User("7", "7")
     assert not user.complete
-
-
-class Old:
-    """An authentication policy, as before Pyramid 2."""
-
-    def authenticated_userid(self, request: Any) -> Any:
-        return request.headers.get("X-Test-User")
-
-    unauthenticated_userid = authenticated_userid
-
-    def effective_principals(self, request: Any) -> list[str]:
-        return []
-
-    def remember(self, request: Any, userid: Any, **kw: Any) -> list[tuple[str, str]]:
-        return []
-
-    def forget(self, request: Any) -> list[tuple[str, str]]:
-        return []
-
-
-@pytest.mark.filterwarnings("ignore:Authentication and authorization policies:DeprecationWarning")
-def test_reads_by_an_authentication_policy() -> None:
-    """As sites have had since before Pyramid 2, with a user of their own in the request or without."""
-    from pyramid.authorization import ACLAuthorizationPolicy
-
-    with Configurator() as config:
-        config.set_authorization_policy(ACLAuthorizationPolicy())
-        config.set_authentication_policy(Old())
-        config.add_route("page", "/")
-        config.add_view(lambda request: Response(TAG), route_name="page")
-    app = config.make_wsgi_app()
-    assert frameworks.recognised(asgi=False) == "pyramid"
-    assert ask(reader_of("pyramid"), app, headers={"X-Test-User": "ann"}).user == User("ann", "ann")
-    assert ask(reader_of("pyramid"), app).reading == Nobody()
 
 
 def test_does_not_know_who_asks_a_site_without_a_policy() -> None:

@@ -177,6 +177,13 @@ class TestPresets:
         reading = some.read_free(root(environ=environ), expected)
         assert reading == User("AndrÃ©", "Zoë")
 
+    def test_note_what_the_server_wrote_beside_a_framework(self) -> None:
+        """Which reads the rest of the user."""
+        some = reader(user="django", id="environ:REMOTE_USER")
+        environ: dict[str, Any] = {"REMOTE_USER": "AndrÃ©"}
+        expected = some.expect(environ)
+        assert some.read_in_environ(environ, root(environ=environ), expected) == User("André", "André")
+
     @pytest.mark.parametrize("environ", [{}, {"REMOTE_USER": "ann"}, {"REMOTE_USER": None}, {"REMOTE_USER": object()}])
     def test_note_nothing_that_is_no_text_of_bytes(self, environ: dict[str, Any]) -> None:
         """ASCII is the same either way: nothing is kept of an ordinary request."""

@@ -26,8 +26,8 @@ def asgi_site(site: Site) -> ASGIApp:
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         cookies = request.headers.get("cookie", "")
-        if reader := site.reader(cookies):
-            scope["user"] = SignedIn(reader.id, reader.name, reader.email)
+        reader = site.reader(cookies)
+        scope["user"] = SignedIn(reader.id, reader.name, reader.email) if reader else None
         visit = Visit(
             request.method,
             scope["path"],

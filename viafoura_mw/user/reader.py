@@ -67,7 +67,8 @@ class UserReader:
         if self._settled is not None and self._settled.framework is None:
             return Expected(None, by_server) if by_server else None
         self._is_hooked = self._is_hooked or self._hook()
-        return Expected(frameworks.expect(request), by_server)
+        served = frameworks.expect(request)
+        return Expected(served, by_server) if by_server else served
 
     def _hook(self) -> bool:
         """Whether nothing is left to be hooked; what an application imports only when it is called is hooked then."""

@@ -135,7 +135,7 @@ def read_id(preset: Preset, places: Places, notices: Notices) -> str | Nobody | 
 
 
 def _first_id(preset: Preset, places: Places) -> str | Nobody | NotKnown:
-    absences = {Absence.UNASKED}
+    is_nobody = is_unset = False
     for source in preset.sources.id:
         try:
             value = places.look(source)
@@ -144,16 +144,15 @@ def _first_id(preset: Preset, places: Places) -> str | Nobody | NotKnown:
         if value is UNBELIEVED:
             return NotKnown()
         if isinstance(value, Absence):
-            absences.add(value)
+            is_nobody = is_nobody or value is Absence.NOBODY
+            is_unset = is_unset or value is Absence.UNSET
             continue
         if text := _id(source, value, places, preset.sources.separator):
             if text in fields.PLACEHOLDERS and (source.kind == "header" or source == _REMOTE_USER):
                 return Nobody()
             return fields.without_realm(text) if preset.sources.strip_realm else text
-        absences.add(Absence.NOBODY)
-    if Absence.NOBODY in absences:
-        return Nobody()
-    return Nobody(laid_out=False) if Absence.UNSET in absences else NotKnown()
+        is_nobody = True
+    return Nobody(laid_out=is_nobody) if is_nobody or is_unset else NotKnown()
 
 
 def _id(source: Source, value: Any, places: Places, separator: str) -> str:

@@ -74,6 +74,8 @@ class _Unbelieved(Enum):
 UNBELIEVED: Final = _Unbelieved.UNBELIEVED
 
 _MISSING: Final = object()
+_TEXTS: Final = (str, bytes)
+_SCALARS: Final = (str, bytes, int)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,10 +221,12 @@ def _called(value: Any, method: str) -> Any:
 
 
 def _down(value: Any, step: str) -> Any:
+    if type(value) is dict:  # whose attributes are its methods
+        return value.get(step, _MISSING)
     if isinstance(value, Mapping):
         if step in value:
             return value[step]
-    elif not isinstance(value, str | bytes) and hasattr(type(value), "__getitem__"):
+    elif not isinstance(value, _TEXTS) and hasattr(type(value), "__getitem__"):
         try:
             return value[step]
         except (LookupError, TypeError):
@@ -236,20 +240,18 @@ def attribute(value: Any, name: str) -> Any:
     Raises ``AttributeError`` where the attribute is there and its own code has raised that: to take it for absent would
     let another field take its place. Raises ``TypeError`` where a property must be awaited.
     """
-    try:
+    found = getattr(value, name, _MISSING)
+    if found is _MISSING:
+        if not _is_computed(value, name):
+            return _MISSING
         found = getattr(value, name)
-    except AttributeError:
-        if _is_computed(value, name):
-            raise
-        return _MISSING
     is_made_for_us = inspect.iscoroutine(found) and isinstance(getattr(type(value), name, None), property)
     return _at_once(found) if is_made_for_us else found
 
 
 def _is_computed(value: Any, name: str) -> bool:
     """Whether a class has code for an attribute; a slot that was never filled has none."""
-    kinds = value.__class__.__mro__  # not type(): a lazy proxy's is that of what it stands for
-    found = next((vars(kind)[name] for kind in kinds if name in vars(kind)), None)
+    found = getattr(value.__class__, name, None)  # not type(): a lazy proxy's is that of what it stands for
     return found is not None and not inspect.ismemberdescriptor(found)
 
 
@@ -263,7 +265,7 @@ def _at_once(made: Any) -> Any:
 
 def says_nobody(value: Any) -> bool:
     """Whether a user object stands for a visitor who is not signed in. Raises ``TypeError`` if that must be awaited."""
-    if isinstance(value, str | bytes | int):
+    if isinstance(value, _SCALARS):
         return False
     return not says(value, "is_authenticated", otherwise=True) or says(value, "is_anonymous", otherwise=False)
 
@@ -274,7 +276,8 @@ def says(value: Any, flag: str, *, otherwise: bool) -> bool:
     Starlette's ``BaseUser`` raises ``NotImplementedError`` for what a site's user class does not have.
     """
     try:
-        found = value.get(flag, _MISSING) if isinstance(value, Mapping) else attribute(value, flag)
+        is_mapping = type(value) is dict or isinstance(value, Mapping)
+        found = value.get(flag, _MISSING) if is_mapping else attribute(value, flag)
         if found is _MISSING:
             return otherwise
         if callable(found):

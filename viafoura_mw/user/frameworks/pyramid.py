@@ -14,12 +14,14 @@ from typing import Any, Final
 from viafoura_mw.log import Notices
 from viafoura_mw.user.frameworks.running import instances
 from viafoura_mw.user.frameworks.served import leave_found
+from viafoura_mw.user.once import Once
 from viafoura_mw.user.sources import Absence, resolve
 
 _NAME: Final = "pyramid"
 _HOOKED: Final = "_viafoura_mw_hooked"
 #: What a site registers to say who its users are: since Pyramid 2, and before.
-_POLICIES: Final = ("ISecurityPolicy", "IAuthenticationPolicy")
+_POLICY: Final = "ISecurityPolicy"
+_OLD_POLICY: Final = "IAuthenticationPolicy"
 
 
 def hook() -> bool:
@@ -57,12 +59,12 @@ def is_running(*, asgi: bool) -> bool:
     router = _router()
     if asgi or router is None:
         return False
-    return any(_has_policy(one.registry) for one in instances(router))
+    return any(_has(one.registry, _POLICY, _OLD_POLICY) for one in instances(router))
 
 
-def _has_policy(registry: Any) -> bool:
+def _has(registry: Any, *policies: str) -> bool:
     known = vars(sys.modules["pyramid.interfaces"])
-    return any(name in known and registry.queryUtility(known[name]) is not None for name in _POLICIES)
+    return any(name in known and registry.queryUtility(known[name]) is not None for name in policies)
 
 
 @contextmanager
@@ -98,25 +100,33 @@ def _is_idle(transactions: Any) -> bool:
 def _user_of(request: Any) -> Any:
     userid = request.authenticated_userid
     if userid is None:
-        return None if _has_policy(request.registry) else Absence.UNASKED
-    return _User(userid, request)
+        return None if _has(request.registry, _POLICY, _OLD_POLICY) else Absence.UNASKED
+    return _User(userid, Once(functools.partial(_own_user_of, request)))
+
+
+def _own_user_of(request: Any) -> Any:
+    """The site's own user object, or an absence: ``request.user`` where there is one, else ``request.identity``."""
+    user = resolve(request, ("user",))
+    # By an old policy, the identity is the authenticated_userid, looked up again.
+    if not isinstance(user, Absence) or _has(request.registry, _OLD_POLICY):
+        return user
+    return resolve(request, ("identity",))
 
 
 class _User:
-    """The user of a request: its ``authenticated_userid``, and whatever the site's own user object has besides."""
+    """The user of a request: its ``authenticated_userid``, and whatever the site's ``own`` user object has besides."""
 
     is_authenticated: Final = True
     is_anonymous: Final = False
 
-    def __init__(self, userid: Any, request: Any) -> None:
+    def __init__(self, userid: Any, own: Callable[[], Any]) -> None:
         self.authenticated_userid = userid
-        self._request = request
+        self._own = own
 
     def __getattr__(self, name: str) -> Any:
         try:
-            user = resolve(self._request, ("user",))
-            owner = self._request.identity if isinstance(user, Absence) else user
-            found = Absence.UNASKED if owner is None else resolve(owner, (name,))
+            own = self._own()
+            found = own if isinstance(own, Absence) else resolve(own, (name,))
         except AttributeError as error:  # of the site's own code: to raise it here would say that nothing is there
             raise TypeError("the user cannot be read") from error
         if isinstance(found, Absence):
