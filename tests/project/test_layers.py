@@ -23,21 +23,23 @@ LAYERS = """
     user.user user.fields user.once user.sources
     user.presets
     settings
-    page.html page.codings page.charsets
-    viafoura.pool viafoura.breaker
+    user.frameworks user.reading
+    user.reader
+    viafoura.pool viafoura.breaker viafoura.ending
     viafoura.workers
     viafoura.connecting viafoura.reading
     viafoura.socks
     viafoura.transport
     viafoura.client
+    viafoura.logouts viafoura.limits
+    viafoura.logins
     viafoura.sessions
+    page.html page.codings page.charsets
     page.rewriter
     response.remembered response.known_cookies response.webob response.hold
-    response.cookie
-    response.request response.headers response.proxies
+    response.cookie response.headers response.proxies
+    response.request response.guard
     response.exchange
-    user.frameworks user.reading
-    user.reader
     runtime
     loading waiting
     wsgi asgi

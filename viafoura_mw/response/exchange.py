@@ -519,7 +519,8 @@ class Exchange:
             if self._policy.cookie.damps(user, brought):
                 sentence = "a user was signed out by a page that did not show them; add such pages to VIAFOURA_EXCLUDE"
                 self._policy.notices.tell("damped", logging.WARNING, sentence)
-            cookie = self._policy.cookie.set(user, session, brought=brought, secure=secure)
+            told = (self._ticket and self._ticket.user) or user  # whose details Viafoura was told
+            cookie = self._policy.cookie.set(told, session, brought=brought, secure=secure)
             effects = self._rewrite(session, "login", cookie)
             is_set = self._is_private  # not where the page turned out to be corrupt
             return [*effects, *self._end_sessions(brought.of_others(user))] if changed and is_set else effects
