@@ -149,7 +149,7 @@ class Stand:
         """A page of somebody whose login may take longer than a page waits here."""
         answer = self.page(user)
         self.settle()
-        return answer if answer.cookie else self.page(user)
+        return answer if PAIR.search(answer.body) else self.page(user, answer.cookie or "")
 
     def wait_for_login(self, count: int) -> None:
         """Wait until so many logins have been begun, and none has ended."""
@@ -234,9 +234,9 @@ def go_through(door: Door, stands: Stands, viafoura: SimulatedViafoura, kind: st
     viafoura.heal()
     stand.settle()
     if effect is SILENT:
-        for user in early:  # the logins that were slower than their pages went on, and serve the next ones
+        for user, cookie in early.items():  # the logins that were slower than their pages went on, and serve the next
             before = viafoura.count("login")
-            _assert_own_pair(stand, user, stand.page(user))
+            _assert_own_pair(stand, user, stand.page(user, cookie))
             assert viafoura.count("login") == before
     _lets_nobody_wait(stand)  # until the pause is over
     stand.clock.pass_(effect.pause)
@@ -247,13 +247,16 @@ def go_through(door: Door, stands: Stands, viafoura: SimulatedViafoura, kind: st
         _assert_own_pair(stand, each, stand.page_in_the_end(each))
 
 
-def _fails_until_the_breaker_opens(stand: Stand, effect: Effect) -> list[str]:
-    early = []
+def _fails_until_the_breaker_opens(stand: Stand, effect: Effect) -> dict[str, str]:
+    """The users who came meanwhile, and with which cookie each of their pages left."""
+    early = {}
     for number in range(effect.pages):
         probe = User("nobody", "nobody")
         assert not stand.sessions.hopeless(LoginRequest(probe))
-        early.append(stand.new_user())
-        stand.assert_untouched(stand.page(early[-1], pieces=number % 2 == 1), pieces=number % 2 == 1)
+        user = stand.new_user()
+        answer = stand.page(user, pieces=number % 2 == 1)
+        early[user] = answer.cookie or ""
+        stand.assert_untouched(answer, pieces=number % 2 == 1)
         if effect is SILENT:
             stand.wait_for_login(number + 1)
             stand.clock.pass_(stand.timeout)  # it has passed in truth, too: the page has waited it
