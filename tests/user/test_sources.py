@@ -1,7 +1,7 @@
 """Sources: what may be written, and what is read of a site's objects without changing or awaiting them."""
 
 from collections import defaultdict
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -159,7 +159,15 @@ class TestParsing:
 class TestResolving:
     """The steps down from an object."""
 
-    @pytest.mark.parametrize("root", [{"a": {"b": 1}}, SimpleNamespace(a={"b": 1}), {"a": SimpleNamespace(b=1)}])
+    @pytest.mark.parametrize(
+        "root",
+        [
+            {"a": {"b": 1}},
+            MappingProxyType({"a": {"b": 1}}),
+            SimpleNamespace(a={"b": 1}),
+            {"a": SimpleNamespace(b=1)},
+        ],
+    )
     def test_tries_an_item_then_an_attribute(self, root: Any) -> None:
         """Mappings and objects may be mixed."""
         assert resolve(root, ("a", "b")) == 1
