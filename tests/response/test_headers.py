@@ -181,7 +181,6 @@ class TestWhatIsRemoved:
             "ETag",
             "last-modified",
             "Accept-Ranges",
-            "Expires",
             "Content-MD5",
             "Digest",
             "Content-Digest",
@@ -195,6 +194,16 @@ class TestWhatIsRemoved:
         assert made_private(headers) == [PRIVATE, VARY]
         assert without_digests([*headers, ("Server-Timing", "db")]) == [("Server-Timing", "db")]
         assert without_digests([(name.encode(), b"a"), (b"x-checksum", b"1")]) == [(b"x-checksum", b"1")]
+
+    @pytest.mark.parametrize("date", ["Fri, 01 Jan 2999 00:00:00 GMT", "Fri, 01 Jan 2999 00:00:00"])
+    def test_invites_no_cache_by_a_time_to_come(self, date: str) -> None:
+        """It was the other page's."""
+        assert made_private([("Expires", date)]) == [PRIVATE, VARY]
+
+    @pytest.mark.parametrize("no", ["0", "-1", "", "Thu, 01 Jan 1970 00:00:00 GMT", "junk", "Mon, 99 Jan 99999999999"])
+    def test_is_no_refusal(self, no: str) -> None:
+        """An ``Expires`` that is over is the only "no" to a cache that overrules Cache-Control alone."""
+        assert made_private([("Expires", no)]) == [("Expires", no), PRIVATE, VARY]
 
     @pytest.mark.parametrize(
         "name",

@@ -7,6 +7,8 @@ since a cache that was told to overrule ``Cache-Control`` would otherwise be lef
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 
 from viafoura_mw.response.remembered import for_short_texts
@@ -22,7 +24,6 @@ _OF_THE_OLD_BODY: Final = frozenset(
         "etag",
         "last-modified",
         "accept-ranges",
-        "expires",
         "content-md5",
         "digest",
         "content-digest",
@@ -110,7 +111,7 @@ def made_private(headers: Headers) -> Headers:
     varies: list[int] = []
     for name, value in headers:
         lower = name.lower()
-        if lower in _OF_THE_OLD_BODY:
+        if lower in _OF_THE_OLD_BODY or (lower == "expires" and _is_to_come(value)):
             continue
         if lower == "vary":
             varies.append(len(private))
@@ -125,6 +126,18 @@ def made_private(headers: Headers) -> Headers:
     if "cache-control" not in said:
         private.append(("Cache-Control", _refusal("", "cache-control")))
     return _varying_with_cookie(private, varies)
+
+
+def _is_to_come(expires: str) -> bool:
+    """Whether ``Expires`` invites a cache to keep the page; one that says "no" stays, as ``0`` or a past date does.
+
+    To a cache that was told to overrule ``Cache-Control``, and not ``Expires``, it would be the only "no".
+    """
+    try:
+        moment = parsedate_to_datetime(expires)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) > datetime.now(UTC)
+    except (ValueError, TypeError, OverflowError):
+        return False
 
 
 def _varying_with_cookie(private: Headers, places: list[int]) -> Headers:
