@@ -22,6 +22,24 @@ def settings(viafoura: SimulatedViafoura) -> Settings:
     return Settings.from_env(viafoura.environ())
 
 
+#: What a test needs besides this process, by where it stands: ``-m "not server and not browser and not build"`` is the
+#: inner loop.
+MARKS = {
+    "server": ("tests/servers/", "tests/project/test_samples.py", "tests/project/test_readme_commands.py"),
+    "browser": ("tests/servers/test_browser.py", "tests/page/test_html_browser.py", "tests/bridge/test_browser"),
+    "build": ("tests/project/test_packaging.py", "tests/project/test_readme_commands.py"),
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by its place."""
+    for item in items:
+        place = item.path.relative_to(item.config.rootpath).as_posix()
+        for mark, places in MARKS.items():
+            if place.startswith(places):
+                item.add_marker(mark)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """In CI, where everything is installed, a skipped test is a failure."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")

@@ -7,8 +7,8 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.doors.test_wsgi import Closing, Server, signed_in
 from tests.support.doors import HTML, PAGE, TAG, Get, Site, both_doors, call, environ_of, scope_of, through_wsgi
+from tests.support.wsgi_server import Closing, Server, signed_in
 from viafoura_mw import Settings, asgi, wsgi
 from viafoura_mw.testing import SimulatedViafoura
 

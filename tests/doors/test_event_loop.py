@@ -16,16 +16,14 @@ from typing import Any
 
 import pytest
 
-from tests.doors.test_faults import SAFETY, Stands, every_fault, go_through, stands
 from tests.support import doors
 from tests.support.doors import HTML, PAGE, call, scope_of, through_asgi
+from tests.support.faults import SAFETY, Stands, every_fault, go_through
 from viafoura_mw import Settings, asgi
 from viafoura_mw.testing import Fault, SimulatedViafoura
 from viafoura_mw.viafoura.connecting import Network
 from viafoura_mw.viafoura.transport import Transport
 from viafoura_mw.viafoura.workers import LOGIN_PLACES
-
-__all__ = ["stands"]
 
 on_both_loops = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 

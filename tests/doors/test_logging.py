@@ -17,18 +17,16 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from tests.doors.test_faults import EXPIRED, TABLE, Door, Stands, every_fault, stands
-from tests.doors.test_parity import BROWSER
 from tests.support import doors
 from tests.support.doors import HTML, PAGE, Site, both_doors, through_asgi
+from tests.support.faults import EXPIRED, TABLE, Door, Stands, every_fault
+from tests.support.pairs import BROWSER
 from viafoura_mw import Settings
 from viafoura_mw.errors import ViafouraError
 from viafoura_mw.testing import Fault, SimulatedViafoura
 from viafoura_mw.testing.service import Answer, Request
 from viafoura_mw.user.user import User
 from viafoura_mw.viafoura.client import Viafoura
-
-__all__ = ["stands"]
 
 API_KEY, COOKIE_SECRET, SITE_ID = "api-key+of/the=site", "cookie secret of the site", "site-id-of-the-site"
 USER_ID, NAME, EMAIL = "id-of-a-user", "Agnès of Somewhere", "agnes@users.example"

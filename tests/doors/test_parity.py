@@ -1,30 +1,17 @@
 """Every promise that is the same for WSGI and ASGI, through both doors, against a Viafoura over real HTTP."""
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from tests.support.doors import HTML, PAGE, TAG, Get, Site, both_doors, through_asgi, through_wsgi
+from tests.support.doors import HTML, PAGE, TAG, Site, both_doors, through_asgi, through_wsgi
+from tests.support.pairs import BROWSER, PAIR, Door, pair_in
 from viafoura_mw import Settings
 from viafoura_mw.testing import SimulatedViafoura
 
-Door = Callable[[Settings | None], Get]
-
-#: A browser's request for a page.
-BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 META_ISO_2022_JP = b'<meta charset="iso-2022-jp">'
 CONDITIONAL = {"If-None-Match": '"1"', "If-Modified-Since": "x", "If-Range": '"1"', "Range": "bytes=0-1"}
-PAIR = re.compile(rb'<script id="viafoura-platform" data-uid="(\d+)" data-sid="([^"]+)">')
-
-
-def pair_in(body: bytes) -> tuple[str, str]:
-    """The pair in a page's tag; the page is the site's but for it."""
-    match = PAIR.search(body)
-    assert match is not None, body
-    assert body.replace(match[0], TAG) == PAGE
-    return match[1].decode(), match[2].decode()
 
 
 @both_doors

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.project.test_samples import BY_SITE, copied, django_with_ann, started
 from tests.support.demo_process import PATIENCE, running_demo
+from tests.support.samples import BY_SITE, copied, django_with_ann, started
 from tests.support.servers import ROOT, Browser, environ_of_process
 from viafoura_mw.demo.stories import STORIES
 from viafoura_mw.testing import SimulatedViafoura

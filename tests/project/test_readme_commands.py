@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.project.test_readme import README, blocks
 from tests.support.demo_process import running_demo
+from tests.support.readme import README, blocks
 from tests.support.servers import ROOT, Browser, serving
 from viafoura_mw.testing import SimulatedViafoura
 
