@@ -20,7 +20,7 @@ from viafoura_mw import loading
 from viafoura_mw.interface import interface_of
 from viafoura_mw.response import exchange as says
 from viafoura_mw.response.exchange import Effects, Exchange, State
-from viafoura_mw.response.guard import Request, can_sign_out
+from viafoura_mw.response.guard import FRAMES, Request, can_sign_out, said_in
 from viafoura_mw.response.headers import Headers
 from viafoura_mw.response.proxies import PROOF
 from viafoura_mw.response.request import CONDITIONAL, FILE_EXTENSIONS, narrowed, says_https, wants_html
@@ -114,7 +114,7 @@ def _is_included(runtime: Runtime, scope: Scope) -> bool:
 
 def _strip_proof(scope: Scope) -> None:
     """Keep a proxy's secret from the application, where nobody asks for it as well."""
-    if any(name == _PROOF for name, _ in scope.get("headers", ())):
+    if any(name.lower() == _PROOF for name, _ in scope.get("headers", ())):
         scope["headers"] = list(_without(_PROOFS, scope["headers"]))
 
 
@@ -152,6 +152,7 @@ class _Response:
         "_failure",
         "_fields",
         "_gone",
+        "_has_trailers",
         "_head",
         "_is_aside",
         "_is_logout",
@@ -183,7 +184,8 @@ class _Response:
         self._is_aside = False  # all that is still to come passes as it comes
         self._head = _Sent({})  # the application's
         self._gone = False  # the head has been given to the server
-        self._said: dict[str, str] = {}  # the response's headers for `response:` sources
+        self._has_trailers = False
+        self._said: dict[str, object] = {}  # the response's headers for `response:` sources
         self._lock: anyio.Lock | None = None
         self._timer: Timer | None = None
         self._is_timed = False  # the timer's own task is at work
@@ -294,11 +296,11 @@ class _Response:
             and can_sign_out(self._method, fetch_site, [fields.get(name, "") for name in _PURPOSES]),
             secure=scope.get("scheme") == "https" or says_https(fields.get(b"x-forwarded-proto", "")),
             cross_site=fetch_site == "cross-site",
-            in_frame=runtime.is_for_frames and fields.get(b"sec-fetch-dest", "") in ("iframe", "frame"),
+            in_frame=runtime.is_for_frames and fields.get(b"sec-fetch-dest", "") in FRAMES,
             peer=_peer(scope),
         )
         login_key = partial(runtime.rules.browser, self._cookies, fields.get(b"authorization", ""))
-        return Exchange(runtime.policy, request, login_key, self._reader.preset_name)
+        return Exchange(runtime.policy, request, login_key, self._reader.named)
 
     async def _take(self, exchange: Exchange, message: Message) -> None:
         """Tell the exchange of a message by its position, not by a list of types."""
@@ -307,6 +309,7 @@ class _Response:
             await self._server_send(message)
         elif kind == _START and not self._gone:
             self._cancel_timer()
+            self._has_trailers = bool(message.get("trailers"))
             self._head, fields = self._taken_apart(message)
             await self._carry_out(exchange, exchange.head(_code(message), fields))
         elif kind == _BODY and (body := _bytes(message.get("body"))) is not None:
@@ -329,7 +332,7 @@ class _Response:
         if removed or not isinstance(headers, list | tuple):
             headers = list(headers)
             fields = ((_text(name).lower(), _text(value)) for name, value in headers)
-            self._said = {name: value for name, value in fields if name in removed}
+            self._said = said_in(removed, fields)
             headers = [field for field in headers if _text(field[0]).lower() not in removed]
             message = {**message, "headers": headers}
         return _Sent(message), [(_text(name), _text(value)) for name, value in headers]
@@ -374,11 +377,11 @@ class _Response:
         sessions = self._runtime.sessions
         match effect:
             case says.StandAside():
-                self._is_aside = True
+                self._is_aside = not self._has_trailers  # which may describe the page as it was
             case says.Hold(seconds):
                 self._timer = start_timer(seconds, partial(self._hold_is_over, exchange))
-            case says.EndSessions(ids, marks):
-                sessions.end(ids, marks)
+            case says.EndSessions(ids, marks, by_page):
+                sessions.end(ids, marks, by_page=by_page)
             case says.StartLogin(request, old_session_id):
                 sessions.start(request, old_session_id)
 

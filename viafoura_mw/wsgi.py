@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from viafoura_mw import loading
 from viafoura_mw.response import exchange as says
 from viafoura_mw.response.exchange import Effects, Exchange, State
-from viafoura_mw.response.guard import Request, can_sign_out
+from viafoura_mw.response.guard import FRAMES, Request, can_sign_out, said_in
 from viafoura_mw.response.headers import Headers
 from viafoura_mw.response.proxies import PROOF, replaces_headers
 from viafoura_mw.response.request import CONDITIONAL, narrowed, says_https, wants_html
@@ -169,15 +169,15 @@ class _Response:
         self.may_owe_calls = False  # calls were put off, where no thread can make them
         self.is_body_changed = False  # some of it is not the application's own
         self.wrote = False
-        self._said: dict[str, str] = {}  # the response's headers for `response:` sources
+        self._said: dict[str, object] = {}  # the response's headers for `response:` sources
         self._believed = runtime.proxies.is_configured and self._is_from_proxy()
         self._expected = runtime.reader.expect(environ)
         # Now: what is inside may serve a HEAD by a GET, or take a prefix from the path.
         self._method: str = environ["REQUEST_METHOD"]
         self._is_logout = runtime.rules.knows_logout_paths and runtime.rules.is_logout(self._method, _path(environ))
-        self._cookies: str = environ.get("HTTP_COOKIE", "")
+        self._cookies: str = environ.get("HTTP_COOKIE") or ""
         self._withheld: dict[str, str] | None = None
-        if wants_html(environ.get("HTTP_ACCEPT", ""), environ.get("HTTP_HX_REQUEST", "")):
+        if wants_html(environ.get("HTTP_ACCEPT") or "", environ.get("HTTP_HX_REQUEST") or ""):
             self._withhold()
 
     # What the application sees of the request.
@@ -235,13 +235,13 @@ class _Response:
             exchange = self._exchange = self._begun()
         if removed := self._runtime.response_headers:
             fields = ((_text(name).lower(), _text(value)) for name, value in headers)
-            self._said = {name: value for name, value in fields if name in removed}
+            self._said = said_in(removed, fields)
             headers = _without(removed, headers)
+        if exchange.state is State.HOLDING and not exc_info:
+            self._carry_out(exchange, exchange.unseen())  # the server is to judge a second head without an error
         self._status, self._exc_info, self._headers = status, exc_info, list(headers)
         if self._gone:
             return self._replace_head(exchange)
-        if exchange.state is not State.FRESH and not exc_info:
-            raise AssertionError("start_response() was called a second time without exc_info")
         self._carry_out(exchange, exchange.head(_code(status), _as_text(headers)))
         return self._server_write if self.is_untouched and self._server_write else self._write
 
@@ -265,11 +265,11 @@ class _Response:
             is_logout=self._is_logout and can_sign_out(self._method, fetch_site, purposes),
             secure=environ.get("wsgi.url_scheme") == "https" or says_https(environ.get("HTTP_X_FORWARDED_PROTO", "")),
             cross_site=fetch_site == "cross-site",
-            in_frame=runtime.is_for_frames and environ.get("HTTP_SEC_FETCH_DEST", "") in ("iframe", "frame"),
+            in_frame=runtime.is_for_frames and environ.get("HTTP_SEC_FETCH_DEST", "") in FRAMES,
             peer=environ.get("REMOTE_ADDR", ""),
         )
         login_key = partial(runtime.rules.browser, self._cookies, environ.get("HTTP_AUTHORIZATION", ""))
-        return Exchange(runtime.policy, request, login_key, self._reader.preset_name)
+        return Exchange(runtime.policy, request, login_key, self._reader.named)
 
     def _replace_head(self, exchange: Exchange) -> Write:
         """Give the server a head in place of one that it was given: it raises, or takes it while nothing has left."""
@@ -323,7 +323,8 @@ class _Response:
             self._carry_out(exchange, exchange.chunk(chunk, chunk, last=last))
         else:
             self._carry_out(exchange, exchange.unseen())
-            self.ready.append(chunk)
+            if exchange.state is not State.BROKEN:
+                self.ready.append(chunk)
 
     def exhausted(self) -> None:
         """Take the end of the application's iterable."""
@@ -376,8 +377,8 @@ class _Response:
         match effect:
             case says.StandAside():
                 self._is_aside = True
-            case says.EndSessions(ids, marks):
-                sessions.end(ids, marks)
+            case says.EndSessions(ids, marks, by_page):
+                sessions.end(ids, marks, by_page=by_page)
                 self.may_owe_calls = True
             case says.StartLogin(request, old_session_id):
                 sessions.start(request, old_session_id)
@@ -417,7 +418,7 @@ class _Response:
 
 
 def _as_text(headers: Headers) -> Headers:
-    return [(_text(name), _text(value)) for name, value in headers]
+    return [(_text(field[0]), _text(field[1])) for field in headers]
 
 
 class _Headers:

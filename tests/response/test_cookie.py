@@ -842,3 +842,37 @@ class TestPresence:
     def test_is_not_told_by_anything_else(self, cookie: SessionCookie, header: str) -> None:
         """A value is not a name."""
         assert not cookie.is_in(header)
+
+
+class TestOneThatCannotBeOverwritten:
+    """A session cookie of another domain or path, from before a change of the settings."""
+
+    def test_is_outlived_by_an_ended_cookie(self, cookie: SessionCookie, clock: Clock) -> None:
+        """The browser goes on to bring the ended session, and the ended cookie beside it, as long as it can."""
+        old = sent(cookie.set(ANN, Session("1", "old", clock.now), secure=False))
+        first = sent(cookie.end(cookie.find(old), by_page=True, secure=False))
+
+        both = cookie.find(f"{old}; {first}")
+        assert both.is_authentic
+        lasting = cookie.end(both, by_page=True, secure=False)
+        clock.pass_(3600.0)
+
+        found = cookie.find(f"{old}; {sent(lasting)}")
+        assert "Max-Age=39600" in lasting
+        assert found.valid_for(ANN) is None
+        assert not found.is_authentic
+        assert not cookie.damps(ANN, found)
+
+    def test_does_not_hide_a_login_that_came_after(self, cookie: SessionCookie, clock: Clock) -> None:
+        """The new session is the younger one, and can be ended."""
+        old = sent(cookie.set(ANN, Session("1", "old", clock.now), secure=False))
+        first = cookie.find(f"{old}; {sent(cookie.end(cookie.find(old), by_page=False, secure=False))}")
+        lasting = cookie.find(f"{old}; {sent(cookie.end(first, by_page=False, secure=False))}")
+        clock.pass_(1.0)
+        new = sent(cookie.set(ANN, Session("1", "new", clock.now), brought=lasting, secure=False))
+
+        found = cookie.find(f"{old}; {new}")
+        sealed = found.valid_for(ANN)
+        assert sealed is not None
+        assert sealed.session.id == "new"
+        assert found.is_authentic

@@ -42,6 +42,7 @@ class KnownSessions:
 
     is_hopeless: bool = False
     ended: tuple[str, ...] = ()
+    ended_by_page: tuple[str, ...] = ()
     fresh: Session | None = None  # the result of a login for new details
     mark: str = ""
     asked: list[LoginRequest] = field(default_factory=list)
@@ -49,6 +50,9 @@ class KnownSessions:
     def ensure(self, request: LoginRequest) -> Ticket:
         self.asked.append(request)
         return Ticket(Future(), self.mark)
+
+    def has_ended_by_page(self, session_id: str) -> bool:
+        return session_id in self.ended_by_page
 
     def hopeless(self, request: LoginRequest) -> bool:
         return self.is_hopeless
@@ -113,7 +117,9 @@ class Stepped:
         self.as_it_came = False
         self.states = [State.FRESH]
         self.given: Headers = [*headers]
-        self.exchange = Exchange(of or policy(), (request or Request("GET"))._replace(brought=cookie), preset=preset)
+        self.exchange = Exchange(
+            of or policy(), (request or Request("GET"))._replace(brought=cookie), preset=lambda: preset
+        )
         self.start(status, self.given)
 
     def start(self, status: int, headers: Headers) -> None:

@@ -12,6 +12,7 @@ from viafoura_mw.page.codings import Beside, CodingError, Place, decoder, encode
 from viafoura_mw.page.html import Cut, Scanner, find, with_session
 from viafoura_mw.viafoura.client import Session
 
+_ESC: Final = b"\x1b"
 PRESCAN: Final = 1024  # bytes in which a page may declare its charset (WHATWG HTML §13.2.3.2)
 MAX_DECODED: Final = 64 * 1024 * 1024  # bytes of one compressed page that are looked through, then it is let go
 
@@ -33,7 +34,7 @@ class Page:
             self.look_at(body)
             return
         place = find(body)
-        self.found = place is not None and readable(self._charset, body[:PRESCAN])
+        self.found = place is not None and _reads_up_to(body[: min(PRESCAN, place[0])], self._charset)
         self._place = place if self.found else None
 
     def look_at(self, chunk: bytes) -> None:
@@ -82,6 +83,16 @@ def _spliced(body: bytes, place: tuple[int, int], session: Session) -> bytes:
     return b"".join((view[:start], with_session(body[start:end], session.user_id, session.id), view[end:]))
 
 
+def _reads_up_to(before: bytes, charset: str | None) -> bool:
+    """Whether a browser reads a tag as one, by the bytes that stand ``before`` it: the page's first 1024 at most.
+
+    What stands behind the tag may have come with it or later, and must not decide: however a page is cut, the result is
+    the same. A declaration behind the tag can name a charset that is no superset of ASCII; all of those that browsers
+    still read (ISO-2022-JP) read ASCII as ASCII until an ESC comes.
+    """
+    return readable(charset, before) and not (charset is None and len(before) < PRESCAN and _ESC in before)
+
+
 class _Finder:
     """Finds the tag in decoded bytes whose charset is a superset of ASCII, or does not find it."""
 
@@ -96,10 +107,10 @@ class _Finder:
 
     def feed(self, piece: bytes) -> Cut:
         """What the scanner gives; a tag in a page that cannot be read is none."""
-        if len(self._prefix) < PRESCAN:
-            self._prefix += piece[: PRESCAN - len(self._prefix)]
         cut = self._scanner.feed(piece)
-        if cut.tag is None or readable(self._charset, self._prefix):
+        if len(self._prefix) < PRESCAN:
+            self._prefix += cut.before[: PRESCAN - len(self._prefix)]
+        if cut.tag is None or _reads_up_to(self._prefix, self._charset):
             return cut
         return Cut(b"".join((cut.before, cut.tag, cut.after)))
 

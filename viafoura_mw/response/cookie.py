@@ -103,10 +103,14 @@ class _Waiting:
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class _Ended:
-    """An authentic ended cookie; ``user_digest``: whose, or empty; ``by_page``: a page without a user made it."""
+    """An authentic ended cookie; ``user_digest``: whose, or empty; ``by_page``: a page without a user made it.
+
+    ``until``: until when it lasts, where it stands beside a session cookie that it cannot overwrite; else 0.
+    """
 
     user_digest: str
     by_page: bool
+    until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -126,7 +130,12 @@ class Brought:
 
     @property
     def is_authentic(self) -> bool:
-        """Whether there is a session or a waiting cookie: something that a logout ends."""
+        """Whether there is a session or a waiting cookie: something that a logout ends.
+
+        A session that a lasting ended cookie tells of has been ended.
+        """
+        if any(cookie.until for cookie in self.ended):
+            return bool(self.waiting) or any(sealed.session.since > self.ended_at for sealed in self.sessions)
         return bool(self.sessions or self.waiting)
 
     @property
@@ -258,11 +267,19 @@ class SessionCookie:
         return _together(found, now) if found else NOTHING
 
     def set(
-        self, user: User, session: Session, *, brought: Brought = NOTHING, secure: bool, refreshed: bool = False
+        self,
+        user: User,
+        session: Session,
+        *,
+        brought: Brought = NOTHING,
+        secure: bool,
+        refreshed: bool = False,
+        damped: bool = False,
     ) -> str:
         """The value of a ``Set-Cookie`` header that keeps ``session`` for ``user`` for the life that it has left.
 
         ``brought``: the cookies of the request. ``refreshed``: the session is that of a login for new details.
+        ``damped``: it is known that a page without a user ended this user's session here just now.
         """
         key, now = self._keys[0], self._clock()
         ended_at = _ended_at(user, brought, now)
@@ -271,7 +288,8 @@ class SessionCookie:
         since = max(session.since, math.nextafter(ended_at, math.inf)) if ended_at else session.since
         own = [sealed for sealed in brought.sessions if sealed.is_of(user)]
         refreshed_at = now if refreshed else max((sealed.refreshed_at for sealed in own), default=0)
-        damped_until = now + DAMPED if self.damps(user, brought) else max((s.damped_until for s in own), default=0)
+        damps = damped or self.damps(user, brought)
+        damped_until = now + DAMPED if damps else max((s.damped_until for s in own), default=0)
         digests = (key.of_user(user), key.of_details(user))
         times = (refreshed_at, damped_until, ended_at)
         value = key.seal(["s", session.user_id, session.id, since, *digests, *times])
@@ -306,13 +324,20 @@ class SessionCookie:
     def end(self, brought: Brought, *, by_page: bool, secure: bool) -> str:
         """The value of a ``Set-Cookie`` header in the ended form.
 
-        ``by_page``: a page without a user is the reason, not a sign-out page or another user.
+        ``by_page``: a page without a user is the reason, not a sign-out page or another user. An ended cookie that is
+        already there beside a session cookie shows that it cannot overwrite that one, which has another domain or path:
+        since a change of the settings, say. The browser would go on to bring the ended session once the ended cookie is
+        gone, so the ended cookie then lasts as long as the other can.
         """
         digests = [cookie._user_digest for cookie in brought.sessions]
         digests += [cookie.user_digest for cookie in brought.waiting]
         ended_at = brought.after_all(self._clock())
-        value = self._keys[0].seal(["e", ended_at, digests[0] if digests else "", by_page])
-        return self._made(value, SHORT_LIFE, secure=secure)
+        content: list[str | float] = ["e", ended_at, digests[0] if digests else "", by_page]
+        if not (brought.ended and brought.sessions):
+            return self._made(self._keys[0].seal(content), SHORT_LIFE, secure=secure)
+        until = max(sealed.session.since for sealed in brought.sessions) + self._session_ttl
+        lasting = self._keys[0].seal([*content[:3], False, until])
+        return self._made(lasting, until - self._clock(), secure=secure)
 
     def is_secure(self, *, secure: bool) -> bool:
         """Whether the cookie carries ``Secure`` when the request came over https (``secure``) or did not."""
@@ -338,7 +363,7 @@ class SessionCookie:
             return now < one.sessions[0].session.since + self._session_ttl
         if one.waiting:
             return now < one.waiting[0].made_at + SHORT_LIFE
-        return now < one.ended_at + SHORT_LIFE + _OTHER_CLOCKS
+        return now < max(one.ended_at + SHORT_LIFE + _OTHER_CLOCKS, one.ended[0].until)
 
     def _open(self, value: str) -> Brought:
         for key in self._keys:
@@ -397,6 +422,9 @@ def _cookie_of(content: object, key: _Key) -> Brought:
             return Brought(waiting=(waiting,), ended_at=waiting.replaced_at)
         case ["e", made, str(of_user), bool(by_page)]:
             cookie = _Ended(of_user and _digest(of_user), by_page)
+            return Brought(ended=(cookie,), ended_at=_time(made))
+        case ["e", made, str(of_user), False, until]:
+            cookie = _Ended(of_user and _digest(of_user), by_page=False, until=_time(until))
             return Brought(ended=(cookie,), ended_at=_time(made))
     raise ValueError("of another version")
 

@@ -41,6 +41,7 @@ from viafoura_mw.user.user import Nobody, NotKnown, Reading, User
 from viafoura_mw.viafoura.client import Session
 from viafoura_mw.viafoura.sessions import LoginRequest, Sessions, Ticket
 
+_REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 HOLD: Final = 0.5  # seconds for which the head of a page that comes in pieces may be held
 DEBUG_HEADER: Final = "X-Viafoura-MW"
 
@@ -138,10 +139,11 @@ class AwaitSession(NamedTuple):
 
 
 class EndSessions(NamedTuple):
-    """Log these sessions out, and whatever comes of the logins under these marks."""
+    """Log these sessions out, and whatever comes of the logins under these marks; ``by_page``: a page has no user."""
 
     ids: tuple[str, ...]
     marks: tuple[str, ...]
+    by_page: bool = False
 
 
 class StartLogin(NamedTuple):
@@ -200,8 +202,8 @@ class _Kept:
 class Exchange:
     """One response on its way out. The module tells how events, effects and states go together.
 
-    ``login_key`` gives the digest that tells one signed-in browser from another. ``preset`` names by what the user is
-    read. No event raises: where this class itself fails, the response goes on as the application gave it.
+    ``login_key`` gives the digest that tells one signed-in browser from another. ``preset`` names the preset by which
+    the user is read. No event raises: where this class itself fails, the response goes on as the application gave it.
     """
 
     __slots__ = (
@@ -223,7 +225,7 @@ class Exchange:
     )
 
     def __init__(
-        self, policy: Policy, request: Request, login_key: Callable[[], bytes] = bytes, preset: str = ""
+        self, policy: Policy, request: Request, login_key: Callable[[], bytes] = bytes, preset: Callable[[], str] = str
     ) -> None:
         self.state: State = State.FRESH
         self._policy = policy
@@ -283,10 +285,13 @@ class Exchange:
         return self._safely(self._session, session)
 
     def interrupted(self) -> Effects:
-        """A question was broken off: its answer will never come. Without a question this changes nothing."""
+        """A question was broken off: its answer will never come. Without a question this changes nothing.
+
+        The door goes on to tell what comes, which is dropped.
+        """
         if self.state not in _QUESTIONS:
             return []
-        effects = self._pass("broken-off")
+        effects: Effects = [effect for effect in self._pass("broken-off") if not isinstance(effect, StandAside)]
         self.state = State.BROKEN
         return effects
 
@@ -321,8 +326,11 @@ class Exchange:
         return [SendHead(self._cookie_ended(headers) if self._has_ended_sessions else headers), StandAside()]
 
     def close(self) -> None:
-        """Give back what the hold took of the budget; may be called at any time, more than once."""
-        self._forget_what_is_kept()
+        """Give back what the hold took of the budget; may be called at any time, more than once.
+
+        What is kept may still leave: a timer's wait may be broken off by now, and not know of it yet.
+        """
+        self._let_go_of_budget()
 
     # A failure of this class's own.
 
@@ -360,7 +368,7 @@ class Exchange:
         request = self._request
         if not (request.is_logout and status < 400 and request.brought.is_authentic):
             return self._look()
-        if request.method == "GET" and status < 300:  # the page may only ask whether to sign out
+        if request.method == "GET" and status not in _REDIRECTS:  # the page may only ask whether to sign out
             self._go(State.READING)
             return [ReadUser(load=True)]
         return self._signed_out()
@@ -516,11 +524,12 @@ class Exchange:
         assert isinstance(user, User)
         changed = brought.of_another(user)
         if session is not None:
-            if self._policy.cookie.damps(user, brought):
+            damps = self._was_never_gone(user)
+            if damps:
                 sentence = "a user was signed out by a page that did not show them; add such pages to VIAFOURA_EXCLUDE"
                 self._policy.notices.tell("damped", logging.WARNING, sentence)
             told = (self._ticket and self._ticket.user) or user  # whose details Viafoura was told
-            cookie = self._policy.cookie.set(told, session, brought=brought, secure=secure)
+            cookie = self._policy.cookie.set(told, session, brought=brought, secure=secure, damped=damps)
             effects = self._rewrite(session, "login", cookie)
             is_set = self._is_private  # not where the page turned out to be corrupt
             return [*effects, *self._end_sessions(brought.of_others(user))] if changed and is_set else effects
@@ -531,6 +540,16 @@ class Exchange:
         self._is_private = True
         effects = self._pass("unavailable", with_cookie(self._headers, waiting))
         return [*effects, *self._end_sessions(brought.of_others(user))] if changed else effects
+
+    def _was_never_gone(self, user: User) -> bool:
+        """Whether a page without a user ended this user's session in this browser within the last minute.
+
+        The browser's cookies say so or, where that page and this one were asked for together, this process knows it.
+        """
+        sealed = self._request.brought.valid_for(user)
+        if sealed is not None and self._policy.sessions.has_ended_by_page(sealed.session.id):
+            return True
+        return self._policy.cookie.damps(user, self._request.brought)
 
     # Sign-out.
 
@@ -547,16 +566,16 @@ class Exchange:
 
     def _signed_out(self, outcome: str = "signed-out", *, by_page: bool = False) -> Effects:
         effects = self._pass(outcome, self._cookie_ended(self._headers, by_page=by_page))
-        return [*effects, *self._end_sessions(self._request.brought)]
+        return [*effects, *self._end_sessions(self._request.brought, by_page=by_page)]
 
     def _cookie_ended(self, headers: Headers, *, by_page: bool = False) -> Headers:
         ended = self._policy.cookie.end(self._request.brought, by_page=by_page, secure=self._request.secure)
         self._is_private = True
         return with_cookie(headers, ended)
 
-    def _end_sessions(self, brought: Brought) -> Effects:
+    def _end_sessions(self, brought: Brought, *, by_page: bool = False) -> Effects:
         self._has_ended_sessions = True
-        return [EndSessions(tuple(sealed.session.id for sealed in brought.sessions), brought.marks)]
+        return [EndSessions(tuple(sealed.session.id for sealed in brought.sessions), brought.marks, by_page)]
 
     # What leaves.
 
@@ -564,7 +583,7 @@ class Exchange:
         """Let the head go, with these ``headers`` or as it came, and what is held as it came."""
         self._go(State.WATCHING if watching else State.PASSING)
         if self._policy.debug:
-            word = f"{outcome}; preset={self._preset}" if outcome in _WORDS_WITH_PRESET else outcome
+            word = f"{outcome}; preset={self._preset()}" if outcome in _WORDS_WITH_PRESET else outcome
             headers = [*(self._headers if headers is None else headers), (DEBUG_HEADER, word)]
         effects: Effects = [SendHead(headers)]
         if self._kept is not None:

@@ -15,6 +15,8 @@ from viafoura_mw.response.cookie import NOTHING, Brought
 from viafoura_mw.response.headers import Headers, content_type
 from viafoura_mw.response.headers import fields as fields_of
 
+#: ``Sec-Fetch-Dest`` of what is shown inside of another page.
+FRAMES: Final = frozenset(("iframe", "frame", "object", "embed", "fencedframe"))
 _WITHOUT_WHOLE_BODY: Final = frozenset((204, 205, 206, 304))
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
@@ -47,6 +49,18 @@ def can_sign_out(method: str, fetch_site: str, purposes: Iterable[str]) -> bool:
         return False
     words = " ".join(purposes).lower()
     return "prefetch" not in words and "prerender" not in words and "preview" not in words
+
+
+def said_in(names: frozenset[str], fields: Iterable[tuple[str, str]]) -> dict[str, object]:
+    """What a response's ``fields`` (in lower case) say under these names; of two that differ nobody knows which counts.
+
+    An object that has no text stands for those.
+    """
+    said: dict[str, object] = {}
+    for name, value in fields:
+        if name in names:
+            said[name] = value if said.get(name, value) == value else object()
+    return said
 
 
 class Looked(NamedTuple):

@@ -52,6 +52,10 @@ class UserReader:
         preset = self._preset()
         return preset.framework if preset else None
 
+    def named(self) -> str:
+        """The name of the preset; empty until it is settled."""
+        return self.preset_name
+
     # Before the application is called.
 
     def expect(self, request: MutableMapping[str, Any]) -> object:

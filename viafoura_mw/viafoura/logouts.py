@@ -14,6 +14,7 @@ from viafoura_mw.viafoura.ending import OrderlyEnd
 from viafoura_mw.viafoura.workers import Workers
 
 REMEMBERED: Final = 65_536  # ended sessions: one that is forgotten may be believed again
+BACK_SOON: Final = 60.0  # seconds within which a user who is back was never gone
 PAUSES: Final = (0.0, 1.0, 4.0)  # seconds before each try of a logout, after the one before it
 PATIENCE: Final = 10.0  # seconds for which a logout waits until Viafoura may be called again
 
@@ -63,6 +64,7 @@ class Logouts:
         self._end = end
         self._lock = threading.Lock()
         self._ended: OrderedDict[str, float] = OrderedDict()  # sessions, and when their logout was asked for
+        self._by_page: OrderedDict[str, float] = OrderedDict()  # those that a page without a user has ended
         self._owed = 0
         self._not_before = clock()  # as Viafoura asked
         self._until: float = 0.0  # when the process ends, once that is known
@@ -79,6 +81,18 @@ class Logouts:
             self._owed += 1
             self._end.owes(self)
         self._queue(_Logout(session_id, now))
+
+    def note_page(self, session_id: str) -> None:
+        """Note that a page without a user has ended a session."""
+        with self._lock:
+            self._by_page[session_id] = self._clock()
+            if len(self._by_page) > REMEMBERED:
+                self._by_page.popitem(last=False)
+
+    def has_ended_by_page(self, session_id: str) -> bool:
+        """Whether a page without a user has ended a session here within the last minute."""
+        ended = self._by_page.get(session_id)
+        return ended is not None and self._clock() - ended < BACK_SOON
 
     def has_ended(self, session_id: str) -> bool:
         """Whether a session's logout was asked for in this process."""

@@ -111,12 +111,18 @@ class Sessions:
         else:
             self.ensure(request)
 
-    def end(self, ids: Iterable[str], marks: Iterable[str]) -> None:
-        """Log sessions out, and end the logins that waiting cookies lead to."""
+    def end(self, ids: Iterable[str], marks: Iterable[str], *, by_page: bool = False) -> None:
+        """Log sessions out, and end the logins that waiting cookies lead to; ``by_page``: a page showed no user."""
         for mark in marks:
             self.forget(mark)
         for session_id in ids:
             self.logout(session_id)
+            if by_page:
+                self._here.get().logouts.note_page(session_id)
+
+    def has_ended_by_page(self, session_id: str) -> bool:
+        """Whether a page without a user has ended a session here within the last minute. Does no I/O."""
+        return self._here.get().logouts.has_ended_by_page(session_id)
 
     def drain(self, timeout: float) -> None:
         """Wait until the logouts asked for have ended, at most ``timeout`` seconds."""
