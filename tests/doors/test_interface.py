@@ -165,6 +165,7 @@ endless.__wrapped__ = endless  # type: ignore[attr-defined]
         (decorated(decorated(asgi)), "asgi"),
         (decorated(functools.partial(asgi)), "asgi"),
         (DecoratedObject(), "asgi"),
+        (functools.partial(DecoratedObject()), "asgi"),
         (to_asgi, "asgi"),
         (WsgiToAsgi(wsgi), "asgi"),
         (guarantee_single_callable(Asgi2), "asgi"),
