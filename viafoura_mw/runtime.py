@@ -1,17 +1,18 @@
 """The composition root: what both doors are made of, put together once from the settings."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from viafoura_mw.log import Notices
 from viafoura_mw.page.codings import understood
 from viafoura_mw.response.cookie import SessionCookie
 from viafoura_mw.response.exchange import Policy
-from viafoura_mw.response.hold import HoldBudget
+from viafoura_mw.response.hold import MAX_HELD, HoldBudget
 from viafoura_mw.response.proxies import ProxyTrust
 from viafoura_mw.response.request import RequestRules
 from viafoura_mw.settings import Settings
+from viafoura_mw.sites import Hosts
 from viafoura_mw.user.frameworks.django import session_cookie
 from viafoura_mw.user.reader import UserReader
 from viafoura_mw.viafoura.client import Viafoura
@@ -20,7 +21,8 @@ from viafoura_mw.viafoura.sessions import Sessions
 #: The key in an environ or a scope that says "already inside", so that an application wrapped twice is served once.
 INSIDE: Final = "viafoura_mw.inside"
 
-_BUDGET: Final = HoldBudget()
+#: The process's. Of several sites each has at most a half: one whose Viafoura hangs leaves the others their room.
+_BUDGET: Final = HoldBudget(share=MAX_HELD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +52,63 @@ class Runtime:
         return self.cookie.is_in(cookies) or self.rules.may_be_signed_in_by(cookies)
 
 
-def runtime_of(settings: Settings, *, otherwise: str) -> Runtime:
-    """Put the parts together; opens nothing and starts nothing.
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The sites of one middleware: the environment's ``own``, if it has one, and those of ``hosts``, if there are any.
 
-    ``otherwise``: the preset that ``VIAFOURA_USER=auto`` means where no framework is recognised.
+    ``hides_proof``: some site knows a secret of its proxy's, which is not for the application, whatever its host.
     """
-    notices = Notices()
+
+    own: Runtime | None = None
+    hosts: Hosts[Runtime | None] | None = None
+    runtimes: tuple[Runtime, ...] = ()
+
+    @property
+    def hides_proof(self) -> bool:
+        return any(runtime.proxies.has_secret for runtime in self.runtimes)
+
+
+def served_of(settings: Settings, *, otherwise: str) -> Served:
+    """The runtime of each site; opens nothing and starts nothing. ``otherwise``: see :func:`runtime_of`.
+
+    A header of one site's ``response:`` source leaves on no host: the application may set it wherever it answers.
+    """
+    if not settings.enabled:
+        return Served()
+    if not settings.sites:
+        runtime = runtime_of(settings, otherwise=otherwise)
+        return Served(runtime, None, (runtime,))
+    named = [*settings.sites, *([("", replace(settings, sites=()))] if settings.is_site else [])]
+    removed = settings.response_headers
+    runtimes = {name: runtime_of(site, otherwise=otherwise, site=name or "*", removed=removed) for name, site in named}
+    own = runtimes.get("")
+    hosts: Hosts[Runtime | None] = Hosts([pair for pair in runtimes.items() if pair[0]], own)
+    return Served(own, hosts, tuple(runtimes.values()))
+
+
+def runtime_of(settings: Settings, *, otherwise: str, site: str = "", removed: frozenset[str] = frozenset()) -> Runtime:
+    """Put the parts of one site together; opens nothing and starts nothing.
+
+    ``otherwise``: the preset that ``VIAFOURA_USER=auto`` means where no framework is recognised. ``site``: its name,
+    where there are several. ``removed``: response headers that other sites read.
+    """
+    notices = Notices(site=site)
     reader = UserReader(settings.user, settings.user_sources, notices, otherwise=otherwise)
     cookie = cookie_of(settings)
-    sessions = Sessions(viafoura_of(settings), timeout=settings.timeout, session_ttl=settings.session_ttl)
+    sessions = Sessions(
+        viafoura_of(settings), timeout=settings.timeout, session_ttl=settings.session_ttl, notices=notices
+    )
     policy = Policy(
         cookie=cookie,
         sessions=sessions,
-        budget=_BUDGET,
+        budget=HoldBudget(MAX_HELD // 2 if site else MAX_HELD, within=_BUDGET),
         notices=notices,
         clock=time.monotonic,
         timeout=settings.timeout,
         lookahead=settings.lookahead,
         debug=settings.debug_header,
     )
-    own_headers = settings.response_headers
+    own_headers = settings.response_headers | removed
     return Runtime(
         policy=policy,
         reader=reader,
