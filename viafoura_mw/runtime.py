@@ -95,9 +95,7 @@ def runtime_of(settings: Settings, *, otherwise: str, site: str = "", removed: f
     notices = Notices(site=site)
     reader = UserReader(settings.user, settings.user_sources, notices, otherwise=otherwise)
     cookie = cookie_of(settings)
-    sessions = Sessions(
-        viafoura_of(settings), timeout=settings.timeout, session_ttl=settings.session_ttl, notices=notices
-    )
+    sessions = Sessions(viafoura_of(settings), timeout=settings.timeout, session_ttl=settings.session_ttl, site=site)
     policy = Policy(
         cookie=cookie,
         sessions=sessions,

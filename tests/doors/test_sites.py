@@ -13,7 +13,6 @@ from tests.support.doors import HTML, PAGE, Get, Site, both_doors, call, environ
 from tests.support.fakes import Clock, HandWorkers, ScriptedViafoura
 from viafoura_mw import Settings, asgi, wsgi
 from viafoura_mw.errors import ViafouraUnavailable
-from viafoura_mw.log import Notices
 from viafoura_mw.response.hold import MAX_HELD
 from viafoura_mw.runtime import cookie_of, served_of
 from viafoura_mw.testing import SimulatedViafoura
@@ -264,12 +263,11 @@ def test_a_line_in_the_log_names_its_site(both: Settings, caplog: pytest.LogCapt
 
 
 def test_what_sessions_say_names_their_site_as_well(both: Settings, caplog: pytest.LogCaptureFixture) -> None:
-    """They have the site's own notices."""
+    """They have notices of their own."""
     caplog.set_level(logging.INFO)
     clock = Clock()
     workers, viafoura = HandWorkers(clock), ScriptedViafoura(clock, failure=ViafouraUnavailable("refused"))
-    notices = Notices(clock, site=COURIER)
-    sessions = Sessions(viafoura, timeout=2.0, clock=clock, workers=lambda: workers, notices=notices)
+    sessions = Sessions(viafoura, timeout=2.0, clock=clock, workers=lambda: workers, site=COURIER)
 
     sessions.ensure(LoginRequest(User("ann", "Ann")))
     workers.logins.run()

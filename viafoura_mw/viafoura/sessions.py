@@ -60,7 +60,7 @@ class Sessions:
         unix_clock: Callable[[], float] = time.time,
         workers: Callable[[], Workers] | None = None,
         end: Callable[[], OrderlyEnd] = ORDERLY_END.get,
-        notices: Notices | None = None,
+        site: str = "",
     ) -> None:
         self._viafoura = viafoura
         self._timeout = timeout
@@ -69,7 +69,7 @@ class Sessions:
         self._unix_clock = unix_clock
         self._workers = workers or partial(workers_here, viafoura.limit, timeout, clock)
         self._end = end
-        self._notices = notices or Notices(clock)
+        self._site = site
         self._here = PerProcess(self._open)
 
     def ensure(self, request: LoginRequest) -> Ticket:
@@ -129,7 +129,7 @@ class Sessions:
         self._here.get().workers.run_pending(self._timeout)
 
     def _open(self) -> _Here:
-        workers, breaker, notices = self._workers(), Breaker(), self._notices
+        workers, breaker, notices = self._workers(), Breaker(), Notices(self._clock, site=self._site)
         logouts = Logouts(
             self._viafoura, workers, clock=self._clock, pause=breaker.pause_left, notices=notices, end=self._end()
         )
