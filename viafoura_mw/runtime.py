@@ -1,7 +1,7 @@
 """The composition root: what both doors are made of, put together once from the settings."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from viafoura_mw.log import Notices
@@ -11,7 +11,7 @@ from viafoura_mw.response.exchange import Policy
 from viafoura_mw.response.hold import MAX_HELD, HoldBudget
 from viafoura_mw.response.proxies import ProxyTrust
 from viafoura_mw.response.request import RequestRules
-from viafoura_mw.settings import Settings
+from viafoura_mw.settings import THE_ENVIRONMENTS, Settings
 from viafoura_mw.sites import Hosts
 from viafoura_mw.user.frameworks.django import session_cookie
 from viafoura_mw.user.reader import UserReader
@@ -75,15 +75,16 @@ def served_of(settings: Settings, *, otherwise: str) -> Served:
     """
     if not settings.enabled:
         return Served()
-    if not settings.sites:
-        runtime = runtime_of(settings, otherwise=otherwise)
-        return Served(runtime, None, (runtime,))
-    named = [*settings.sites, *([("", replace(settings, sites=()))] if settings.is_site else [])]
     removed = settings.response_headers
-    runtimes = {name: runtime_of(site, otherwise=otherwise, site=name or "*", removed=removed) for name, site in named}
-    own = runtimes.get("")
-    hosts: Hosts[Runtime | None] = Hosts([pair for pair in runtimes.items() if pair[0]], own)
-    return Served(own, hosts, tuple(runtimes.values()))
+    runtimes = {
+        name: runtime_of(site, otherwise=otherwise, site=name, removed=removed) for name, site in settings.each_site
+    }
+    served = tuple(runtimes.values())
+    if not settings.sites:
+        return Served(served[0], None, served)
+    own = runtimes.pop(THE_ENVIRONMENTS, None)
+    hosts: Hosts[Runtime | None] = Hosts(runtimes.items(), own)
+    return Served(own, hosts, served)
 
 
 def runtime_of(settings: Settings, *, otherwise: str, site: str = "", removed: frozenset[str] = frozenset()) -> Runtime:

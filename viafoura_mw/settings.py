@@ -11,7 +11,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -26,6 +26,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_SESSION_TTL: Final = 43_200  # Viafoura's document: "sessions expire after 12 hours of user inactivity"
 MAX_TIMEOUT: Final = 60.0
+THE_ENVIRONMENTS: Final = "(environment)"  # the name, which no host can have, of the site that no table is
 MIN_SECRET: Final = 16  # characters; what is shorter can be guessed
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
@@ -108,6 +109,14 @@ class Settings:
     def is_site(self) -> bool:
         """Whether this is a site of its own; else it holds no more than :attr:`sites`."""
         return bool(self.site_id and self.api_key) or not self.sites
+
+    @property
+    def each_site(self) -> "tuple[tuple[str, Settings], ...]":
+        """Every site by its name: a table's, :data:`THE_ENVIRONMENTS` beside tables, and none for one that is alone."""
+        if not self.sites:
+            return (("", self),)
+        own = ((THE_ENVIRONMENTS, replace(self, sites=())),) if self.is_site else ()
+        return (*self.sites, *own)
 
     @property
     def user_sources(self) -> sources.UserSources:
