@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from viafoura_mw import environment, sites
+from viafoura_mw import environment, metrics, sites
 from viafoura_mw.environment import Read, is_quoted, read_file
 from viafoura_mw.errors import SettingsError
 from viafoura_mw.log import say
@@ -72,11 +72,13 @@ class Settings:
     cookie_samesite: Literal["lax", "strict", "none"] = "lax"
     cookie_secure: Literal["auto", "1", "0"] = "auto"
     debug_header: bool = False
+    #: Off, since it counts pages of visitors who are not signed in too, which are none of our business else.
+    metrics: bool = False
     #: Sites by their hosts, or globs of hosts: an application that serves several has one process for all of them.
     sites: "tuple[tuple[str, Settings], ...]" = ()
 
     def __post_init__(self) -> None:
-        if self.enabled and (problems := [*_of_hosts(self), *_conflicts(self)]):
+        if self.enabled and (problems := [*_of_the_process(self), *_conflicts(self)]):
             raise SettingsError(problems)
 
     @classmethod
@@ -183,8 +185,12 @@ def _sites(
     return tuple(found), problems
 
 
-def _of_hosts(settings: Settings) -> list[str]:
-    return sites.problems_of_names([name for name, _ in settings.sites])
+def _of_the_process(settings: Settings) -> list[str]:
+    """What is wrong with all the sites together."""
+    problems = sites.problems_of_names([name for name, _ in settings.sites])
+    if settings.metrics and not metrics.is_there():
+        problems.append('VIAFOURA_METRICS=1 needs opentelemetry-api: python -m pip install "viafoura-mw[otel]"')
+    return problems
 
 
 def named_application(environ: Mapping[str, str] = os.environ, *, read: Read = read_file) -> str:
@@ -377,6 +383,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "VIAFOURA_COOKIE_SAMESITE": _one_of("lax", "strict", "none"),
     "VIAFOURA_COOKIE_SECURE": _one_of("auto", "1", "0"),
     "VIAFOURA_DEBUG_HEADER": _flag,
+    "VIAFOURA_METRICS": _flag,
 }
 SECRETS: Final = ("VIAFOURA_API_KEY", "VIAFOURA_COOKIE_SECRET", "VIAFOURA_PROXY_SECRET")
 KNOWN: Final = (*_PARSERS, *(f"{name}_FILE" for name in SECRETS), environment.ENV_FILE, sites.SITES_FILE)
