@@ -96,7 +96,7 @@ class Settings:
         if fields.get("enabled") is False:
             return _disabled(fields, [(table.name, _parsed(table.variables, [])) for table in tables])
         for sentence in unknown(values):
-            say(logging.WARNING, "%s", sentence)
+            say(logging.WARNING, "%s", sentence, event="unknown-setting")
         served, theirs = _sites(tables, given, read)
         settings = None
         if served or sites.SITES_FILE not in given or {"site_id", "api_key"} <= fields.keys():

@@ -198,7 +198,7 @@ class _Response:
         peer, secret = environ.get("REMOTE_ADDR", ""), environ.pop(_PROOF, "")
         if replaces_headers(environ.get("SERVER_SOFTWARE", ""), environ.get("wsgi.input"), environ.get("wsgi.errors")):
             sentence = "header: sources are refused: on this server a client's X_User replaces the proxy's X-User"
-            self._runtime.notices.tell("replaces headers", logging.ERROR, sentence)
+            self._runtime.notices.tell("headers-replaced", logging.ERROR, sentence)
             return False
         forwarded = ",".join(filter(None, map(environ.get, ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED"))))
         return self._runtime.proxies.believes(peer, secret, forwarded)
