@@ -24,8 +24,9 @@ from viafoura_mw.response.guard import FRAMES, Request, can_sign_out, said_in
 from viafoura_mw.response.headers import Headers
 from viafoura_mw.response.proxies import PROOF
 from viafoura_mw.response.request import CONDITIONAL, FILE_EXTENSIONS, narrowed, says_https, wants_html
-from viafoura_mw.runtime import INSIDE, Runtime, runtime_of
+from viafoura_mw.runtime import INSIDE, Runtime, served_of
 from viafoura_mw.settings import Settings
+from viafoura_mw.sites import Hosts
 from viafoura_mw.user.sources import UNBELIEVED
 from viafoura_mw.user.user import Reading
 from viafoura_mw.waiting import Timer, result_within, start_timer, taking
@@ -75,13 +76,15 @@ class ViafouraMiddleware:
         settings = settings or Settings.from_env()
         self._app = _single_callable(app)
         self._removed = frozenset(name.encode() for name in settings.response_headers)
-        self._runtime = runtime_of(settings, otherwise="scope") if settings.enabled else None
+        served = served_of(settings, otherwise="scope")
+        self._runtime, self._hosts = served.own, served.hosts
+        self._hides_proof = served.hides_proof
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; of anything but HTTP only the headers that are for us alone are kept back."""
-        runtime = self._runtime
+        runtime = self._runtime if self._hosts is None else self._of_host(self._hosts, scope)
         if scope["type"] != "http" or runtime is None or INSIDE in scope or not _is_included(runtime, scope):
-            if runtime is not None and runtime.proxies.has_secret:
+            if self._hides_proof:
                 _strip_proof(scope)
             removed = self._removed - scope.get(INSIDE, frozenset())
             await self._app(scope, receive, _removing(removed, send) if removed else send)
@@ -99,6 +102,13 @@ class ViafouraMiddleware:
             scope.pop(INSIDE, None)  # a layer outside may try again with the same scope
             response.close()
 
+    def _of_host(self, hosts: "Hosts[Runtime | None]", scope: Scope) -> Runtime | None:
+        """The runtime of the request's site; a proxy's secret that this site does not ask for is taken away."""
+        runtime = hosts.choose(_host(scope))
+        if self._hides_proof and not (runtime is not None and runtime.proxies.has_secret):
+            _strip_proof(scope)
+        return runtime
+
 
 def _single_callable(app: Any) -> ASGIApp:
     """``app`` as an ASGI 3 application, if it is one that is called twice (ASGI 2)."""
@@ -110,6 +120,14 @@ def _single_callable(app: Any) -> ASGIApp:
 
 def _is_included(runtime: Runtime, scope: Scope) -> bool:
     return not runtime.rules.looks_at_paths or runtime.rules.includes(_path(scope))
+
+
+def _host(scope: Scope) -> str:
+    """The request's ``Host``; empty where there is none, or more than one (RFC 9112 §3.2)."""
+    if not isinstance(headers := scope.get("headers", ()), list | tuple):
+        headers = scope["headers"] = list(headers)  # an iterator is not to be used up here
+    hosts = [value for name, value in headers if name == b"host"]
+    return _text(hosts[0]) if len(hosts) == 1 else ""
 
 
 def _strip_proof(scope: Scope) -> None:

@@ -38,19 +38,38 @@ def variables(
     Each of ``secrets`` may be held by a file of its own, which ``<name>_FILE`` names. What is wrong is added to
     ``problems``.
     """
+    return resolved(given(environ, problems, read), problems, read, secrets)
+
+
+def given(environ: Mapping[str, str], problems: list[str], read: Read) -> dict[str, str]:
+    """The ``VIAFOURA_*`` variables, as they are set: a secret that a file holds is still its file's name."""
     values = {name: text for name, text in environ.items() if name.startswith(PREFIX) and text.strip()}
-    if path := _path(ENV_FILE, values, problems):
-        own = frozenset(values)
-        for name, text in _of_file(path, problems, read).items():
-            # A secret has two forms; either one in the environment hides both of the file's.
-            if not {name, f"{name}_FILE", name.removesuffix("_FILE")} & own:
-                values[name] = text
+    if text := text_of(ENV_FILE, values, problems, read):
+        return laid_over(_of_file(text, problems), values)
+    return values
+
+
+def laid_over(values: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """``values``, with ``own`` instead where they say otherwise; either form of a secret hides both."""
+    hidden = {form for name in own for form in (name, f"{name}_FILE", name.removesuffix("_FILE"))}
+    return {name: text for name, text in values.items() if name not in hidden} | dict(own)
+
+
+def resolved(values: Mapping[str, str], problems: list[str], read: Read, secrets: Iterable[str] = ()) -> dict[str, str]:
+    """``values`` that are not empty, with the secrets that files hold."""
+    values = {name: text for name, text in values.items() if text.strip()}
     for name in secrets:
         if f"{name}_FILE" in values and name in values:
             problems.append(f"{name} and {name}_FILE are both set: keep one of them")
         elif path := _path(f"{name}_FILE", values, problems):
             values[name] = _secret(f"{name}_FILE", path, problems, read)
     return values
+
+
+def text_of(name: str, values: Mapping[str, str], problems: list[str], read: Read) -> str:
+    """The text of the file that a variable names; empty where there is none, or none that can be read."""
+    path = _path(name, values, problems)
+    return _text(name, path, problems, read) if path else ""
 
 
 def _path(name: str, values: Mapping[str, str], problems: list[str]) -> str:
@@ -61,9 +80,9 @@ def _path(name: str, values: Mapping[str, str], problems: list[str]) -> str:
     return path
 
 
-def _of_file(path: str, problems: list[str], read: Read) -> dict[str, str]:
+def _of_file(text: str, problems: list[str]) -> dict[str, str]:
     values: dict[str, str] = {}
-    for statement in statements(_text(ENV_FILE, path, problems, read)):
+    for statement in statements(text):
         name = statement.name
         # "VIAFOURA_API_KEY:secret==" has a name too, which would be told as unknown.
         if not name or (name.startswith(PREFIX) and not _NAME.fullmatch(name)):

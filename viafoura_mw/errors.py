@@ -51,13 +51,15 @@ class CredentialsRefused(ViafouraError):
 class ViafouraUnavailable(ViafouraError):
     """Viafoura gave no usable answer.
 
-    ``retry_after``: the pause that Viafoura asked for, in seconds, if any. ``status``: what the login or the logout
-    itself was answered with, if that was an HTTP status without success; ``None`` where no such answer came (no
-    connection, nonsense, or no access token to make the call with).
+    ``reason`` is in words; ``is_late`` says that it is the time a call took. ``retry_after``: the pause that Viafoura
+    asked for, in seconds, if any. ``status``: what the login or the logout itself was answered with, if that was an
+    HTTP status without success; ``None`` where no such answer came (no connection, nonsense, or no access token to make
+    the call with).
     """
 
     def __init__(self, reason: str, *, retry_after: float | None = None, status: int | None = None) -> None:
         self.reason = reason
+        self.is_late: bool = reason.endswith("in time")
         self.retry_after = retry_after
         self.status = status
         super().__init__(f"Viafoura is unavailable: {reason}")

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from viafoura_mw.environment import laid_over
 from viafoura_mw.errors import SettingsError
 from viafoura_mw.settings import Settings, unknown
 from viafoura_mw.wsgi import ViafouraMiddleware
@@ -39,5 +40,4 @@ def _environ(section: Mapping[str, Any]) -> dict[str, str]:
     problems += [f"{sentence} (in the ini file's section)" for sentence in unknown(own)]
     if problems:
         raise SettingsError(problems)
-    hidden = {form for name in own for form in (name, f"{name}_FILE", name.removesuffix("_FILE"))}
-    return {name: value for name, value in os.environ.items() if name not in hidden} | own
+    return laid_over(os.environ, own)

@@ -4,23 +4,27 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
+from viafoura_mw import metrics
 from viafoura_mw.log import Notices
+from viafoura_mw.metrics import Metrics, SiteMetrics
 from viafoura_mw.page.codings import understood
 from viafoura_mw.response.cookie import SessionCookie
 from viafoura_mw.response.exchange import Policy
-from viafoura_mw.response.hold import HoldBudget
+from viafoura_mw.response.hold import MAX_HELD, HoldBudget
 from viafoura_mw.response.proxies import ProxyTrust
 from viafoura_mw.response.request import RequestRules
-from viafoura_mw.settings import Settings
+from viafoura_mw.settings import THE_ENVIRONMENTS, Settings
+from viafoura_mw.sites import Hosts
 from viafoura_mw.user.frameworks.django import session_cookie
 from viafoura_mw.user.reader import UserReader
-from viafoura_mw.viafoura.client import Viafoura
+from viafoura_mw.viafoura.client import CallTold, Viafoura
 from viafoura_mw.viafoura.sessions import Sessions
 
 #: The key in an environ or a scope that says "already inside", so that an application wrapped twice is served once.
 INSIDE: Final = "viafoura_mw.inside"
 
-_BUDGET: Final = HoldBudget()
+#: The process's. Of several sites each has at most a half: one whose Viafoura hangs leaves the others their room.
+_BUDGET: Final = HoldBudget(share=MAX_HELD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +54,88 @@ class Runtime:
         return self.cookie.is_in(cookies) or self.rules.may_be_signed_in_by(cookies)
 
 
-def runtime_of(settings: Settings, *, otherwise: str) -> Runtime:
-    """Put the parts together; opens nothing and starts nothing.
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The sites of one middleware: the environment's ``own``, if it has one, and those of ``hosts``, if there are any.
 
-    ``otherwise``: the preset that ``VIAFOURA_USER=auto`` means where no framework is recognised.
+    ``hides_proof``: some site knows a secret of its proxy's, which is not for the application, whatever its host.
     """
-    notices = Notices()
+
+    own: Runtime | None = None
+    hosts: Hosts[Runtime | None] | None = None
+    runtimes: tuple[Runtime, ...] = ()
+
+    @property
+    def hides_proof(self) -> bool:
+        return any(runtime.proxies.has_secret for runtime in self.runtimes)
+
+
+def served_of(settings: Settings, *, otherwise: str) -> Served:
+    """The runtime of each site; opens nothing and starts nothing. ``otherwise``: see :func:`runtime_of`.
+
+    A header of one site's ``response:`` source leaves on no host: the application may set it wherever it answers.
+    """
+    if not settings.enabled:
+        return Served()
+    removed = settings.response_headers
+    told = Metrics(metrics.meter()) if settings.metrics else None
+    runtimes = {
+        name: runtime_of(
+            site, otherwise=otherwise, site=name, removed=removed, told=told.of_site(name) if told else None
+        )
+        for name, site in settings.each_site
+    }
+    served = tuple(runtimes.values())
+    if not settings.sites:
+        return Served(served[0], None, served)
+    own = runtimes.pop(THE_ENVIRONMENTS, None)
+    hosts: Hosts[Runtime | None] = Hosts(runtimes.items(), own)
+    return Served(own, hosts, served)
+
+
+def runtime_of(
+    settings: Settings,
+    *,
+    otherwise: str,
+    site: str = "",
+    removed: frozenset[str] = frozenset(),
+    told: SiteMetrics | None = None,
+) -> Runtime:
+    """Put the parts of one site together; opens nothing and starts nothing.
+
+    ``otherwise``: the preset that ``VIAFOURA_USER=auto`` means where no framework is recognised. ``site``: its name,
+    where there are several. ``removed``: response headers that other sites read. ``told``: whom the site's metrics are
+    told.
+    """
+    notices = Notices(site=site)
     reader = UserReader(settings.user, settings.user_sources, notices, otherwise=otherwise)
     cookie = cookie_of(settings)
-    sessions = Sessions(viafoura_of(settings), timeout=settings.timeout, session_ttl=settings.session_ttl)
+    sessions = Sessions(
+        viafoura_of(settings, told=told.call if told else None),
+        timeout=settings.timeout,
+        session_ttl=settings.session_ttl,
+        site=site,
+        told=told.call if told else None,
+    )
+    budget = HoldBudget(MAX_HELD // 2 if site else MAX_HELD, within=_BUDGET)
+    if told:
+        told.watch(
+            breaker_open=lambda: int(sessions.breaker_is_open),
+            hold_bytes=lambda: budget.held,
+            logins_waiting=lambda: sessions.logins_waiting,
+        )
     policy = Policy(
         cookie=cookie,
         sessions=sessions,
-        budget=_BUDGET,
+        budget=budget,
         notices=notices,
         clock=time.monotonic,
         timeout=settings.timeout,
         lookahead=settings.lookahead,
         debug=settings.debug_header,
+        told=told.page if told else None,
     )
-    own_headers = settings.response_headers
+    own_headers = settings.response_headers | removed
     return Runtime(
         policy=policy,
         reader=reader,
@@ -87,7 +153,7 @@ def runtime_of(settings: Settings, *, otherwise: str) -> Runtime:
         notices=notices,
         understood=understood(),
         response_headers=own_headers,
-        looks_at_every_response=bool(own_headers or settings.logout_paths or settings.debug_header),
+        looks_at_every_response=bool(own_headers or settings.logout_paths or settings.debug_header or told),
         is_for_frames=settings.cookie_samesite == "none",
     )
 
@@ -106,12 +172,13 @@ def cookie_of(settings: Settings) -> SessionCookie:
     )
 
 
-def viafoura_of(settings: Settings) -> Viafoura:
-    """The API client for these settings; opens nothing."""
+def viafoura_of(settings: Settings, *, told: CallTold | None = None) -> Viafoura:
+    """The API client for these settings; opens nothing. ``told``: who is told of each call."""
     return Viafoura(
         site_id=settings.site_id,
         api_key=settings.api_key,
         api_url=settings.api_url,
         token_url=settings.token_url or f"{settings.api_url}/oauth2/token",
         timeout=settings.timeout,
+        told=told,
     )

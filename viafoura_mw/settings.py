@@ -10,12 +10,12 @@ import logging
 import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from viafoura_mw import environment
+from viafoura_mw import environment, metrics, sites
 from viafoura_mw.environment import Read, is_quoted, read_file
 from viafoura_mw.errors import SettingsError
 from viafoura_mw.log import say
@@ -26,6 +26,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_SESSION_TTL: Final = 43_200  # Viafoura's document: "sessions expire after 12 hours of user inactivity"
 MAX_TIMEOUT: Final = 60.0
+THE_ENVIRONMENTS: Final = "(environment)"  # the name, which no host can have, of the site that no table is
 MIN_SECRET: Final = 16  # characters; what is shorter can be guessed
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
@@ -71,9 +72,13 @@ class Settings:
     cookie_samesite: Literal["lax", "strict", "none"] = "lax"
     cookie_secure: Literal["auto", "1", "0"] = "auto"
     debug_header: bool = False
+    #: Off, since it counts pages of visitors who are not signed in too, which are none of our business else.
+    metrics: bool = False
+    #: Sites by their hosts, or globs of hosts: an application that serves several has one process for all of them.
+    sites: "tuple[tuple[str, Settings], ...]" = ()
 
     def __post_init__(self) -> None:
-        if self.enabled and (problems := list(_conflicts(self))):
+        if self.enabled and (problems := [*_of_the_process(self), *_conflicts(self)]):
             raise SettingsError(problems)
 
     @classmethod
@@ -84,20 +89,36 @@ class Settings:
         Raises :class:`~viafoura_mw.errors.SettingsError` with every problem at once.
         """
         problems: list[str] = []
-        values = environment.variables(environ, problems, read, SECRETS)
+        given = environment.given(environ, problems, read)
+        values = environment.resolved(given, problems, read, SECRETS)
         fields = _parsed(values, problems)
+        tables = _tables(given, problems, read)
         if fields.get("enabled") is False:
-            return _disabled(fields)
+            return _disabled(fields, [(table.name, _parsed(table.variables, [])) for table in tables])
         for sentence in unknown(values):
-            say(logging.WARNING, "%s", sentence)
-        try:
-            settings = cls(**fields)
-        except SettingsError as error:
-            told = {_subject(problem) for problem in problems}
-            problems += [problem for problem in error.problems if _subject(problem) not in told]
-        if problems:
+            say(logging.WARNING, "%s", sentence, event="unknown-setting")
+        served, theirs = _sites(tables, given, read)
+        settings = None
+        if served or sites.SITES_FILE not in given or {"site_id", "api_key"} <= fields.keys():
+            settings = _judged_together(fields | {"sites": served}, problems)
+        # What is wrong in the environment itself is told once, and not for each table.
+        problems += [sites.told(table, problem) for table, problem in theirs if problem not in problems]
+        if settings is None or problems:
             raise SettingsError(problems)
         return settings
+
+    @property
+    def is_site(self) -> bool:
+        """Whether this is a site of its own; else it holds no more than :attr:`sites`."""
+        return bool(self.site_id and self.api_key) or not self.sites
+
+    @property
+    def each_site(self) -> "tuple[tuple[str, Settings], ...]":
+        """Every site by its name: a table's, :data:`THE_ENVIRONMENTS` beside tables, and none for one that is alone."""
+        if not self.sites:
+            return (("", self),)
+        own = ((THE_ENVIRONMENTS, replace(self, sites=())),) if self.is_site else ()
+        return (*self.sites, *own)
 
     @property
     def user_sources(self) -> sources.UserSources:
@@ -113,7 +134,18 @@ class Settings:
     def response_headers(self) -> frozenset[str]:
         """The lower-case names of the headers that the application sets for ``response:`` sources."""
         fields = (*self.user_id, *self.user_name, *self.user_email)
-        return frozenset(source.steps[0].lower() for source in fields if source.kind == "response")
+        own = frozenset(source.steps[0].lower() for source in fields if source.kind == "response")
+        return own.union(*(site.response_headers for _, site in self.sites))
+
+
+def _judged_together(fields: dict[str, Any], problems: list[str]) -> Settings | None:
+    """The settings of ``fields``; where they do not go together, what was not told yet is added to ``problems``."""
+    try:
+        return Settings(**fields)
+    except SettingsError as error:
+        told = {_subject(problem) for problem in problems}
+        problems += [problem for problem in error.problems if _subject(problem) not in told]
+    return None
 
 
 def _subject(problem: str) -> str:
@@ -121,9 +153,44 @@ def _subject(problem: str) -> str:
     return problem.split()[0].removesuffix("_FILE")
 
 
-def _disabled(fields: dict[str, Any]) -> Settings:
+def _disabled(fields: dict[str, Any], tables: Sequence[tuple[str, dict[str, Any]]] = ()) -> Settings:
     kept = {name: fields[name] for name in ("user_id", "user_name", "user_email", "app") if name in fields}
-    return Settings(enabled=False, **kept)
+    return Settings(enabled=False, sites=tuple((name, _disabled(own)) for name, own in tables), **kept)
+
+
+# Several sites: the environment gives the defaults, a table what is its own.
+
+
+def _tables(given: Mapping[str, str], problems: list[str], read: Read) -> list[sites.Table]:
+    known = len(problems)
+    text = environment.text_of(sites.SITES_FILE, given, problems, read)
+    if sites.SITES_FILE not in given or len(problems) > known:
+        return []
+    return sites.tables(text, set(KNOWN) - {*sites.OF_THE_PROCESS}, problems)
+
+
+def _sites(
+    tables: Iterable[sites.Table], given: Mapping[str, str], read: Read
+) -> tuple[tuple[tuple[str, Settings], ...], list[tuple[str, str]]]:
+    """The settings of the tables, by their names, and the problems of each table with its name."""
+    defaults = {name: text for name, text in given.items() if name not in sites.OF_THE_PROCESS}
+    found, problems = [], []
+    for table in tables:
+        own: list[str] = []
+        values = environment.resolved(environment.laid_over(defaults, table.variables), own, read, SECRETS)
+        settings = _judged_together(_parsed(values, own), own)
+        problems += [(table.name, problem) for problem in own]
+        if settings is not None:
+            found.append((table.name, settings))
+    return tuple(found), problems
+
+
+def _of_the_process(settings: Settings) -> list[str]:
+    """What is wrong with all the sites together."""
+    problems = sites.problems_of_names([name for name, _ in settings.sites])
+    if settings.metrics and not metrics.is_there():
+        problems.append('VIAFOURA_METRICS=1 needs opentelemetry-api: python -m pip install "viafoura-mw[otel]"')
+    return problems
 
 
 def named_application(environ: Mapping[str, str] = os.environ, *, read: Read = read_file) -> str:
@@ -316,9 +383,10 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "VIAFOURA_COOKIE_SAMESITE": _one_of("lax", "strict", "none"),
     "VIAFOURA_COOKIE_SECURE": _one_of("auto", "1", "0"),
     "VIAFOURA_DEBUG_HEADER": _flag,
+    "VIAFOURA_METRICS": _flag,
 }
 SECRETS: Final = ("VIAFOURA_API_KEY", "VIAFOURA_COOKIE_SECRET", "VIAFOURA_PROXY_SECRET")
-KNOWN: Final = (*_PARSERS, *(f"{name}_FILE" for name in SECRETS), environment.ENV_FILE)
+KNOWN: Final = (*_PARSERS, *(f"{name}_FILE" for name in SECRETS), environment.ENV_FILE, sites.SITES_FILE)
 
 
 def _field(name: str) -> str:
@@ -353,7 +421,9 @@ def unknown(values: Mapping[str, str]) -> list[str]:
 
 
 def _conflicts(settings: Settings) -> Iterator[str]:
-    """What is missing, and what does not go together."""
+    """What is missing, and what does not go together; of one that is no site of its own nothing is asked."""
+    if not settings.is_site:
+        return
     if not settings.site_id:
         yield "VIAFOURA_SITE_ID is not set: Viafoura's admin console shows it under Settings > API Key"
     if not settings.api_key:

@@ -23,8 +23,9 @@ from viafoura_mw.response.guard import FRAMES, Request, can_sign_out, said_in
 from viafoura_mw.response.headers import Headers
 from viafoura_mw.response.proxies import PROOF, replaces_headers
 from viafoura_mw.response.request import CONDITIONAL, narrowed, says_https, wants_html
-from viafoura_mw.runtime import INSIDE, Runtime, runtime_of
+from viafoura_mw.runtime import INSIDE, Runtime, served_of
 from viafoura_mw.settings import Settings
+from viafoura_mw.sites import Hosts
 from viafoura_mw.user.sources import UNBELIEVED
 from viafoura_mw.user.user import Reading
 from viafoura_mw.viafoura.client import Session
@@ -51,10 +52,12 @@ class ViafouraMiddleware:
         settings = settings or Settings.from_env()
         self._app = app
         self._removed = settings.response_headers
-        self._runtime = runtime_of(settings, otherwise="remote-user") if settings.enabled else None
+        self._served = served_of(settings, otherwise="remote-user")
+        self._runtime, self._hosts = self._served.own, self._served.hosts
+        self._hides_proof = self._served.hides_proof
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        runtime = self._runtime
+        runtime = self._runtime if self._hosts is None else self._of_host(self._hosts, environ)
         if runtime is None or INSIDE in environ or not _is_included(runtime, environ):
             if runtime is not None:
                 environ.pop(_PROOF, None)
@@ -72,10 +75,17 @@ class ViafouraMiddleware:
             raise
         return iterable if response.is_untouched else _body(response, iterable)
 
+    def _of_host(self, hosts: "Hosts[Runtime | None]", environ: "WSGIEnvironment") -> Runtime | None:
+        """The runtime of the request's site; a proxy's secret that this site does not ask for is taken away."""
+        runtime = hosts.choose(environ.get("HTTP_HOST", ""))
+        if self._hides_proof and not (runtime is not None and runtime.proxies.has_secret):
+            environ.pop(_PROOF, None)
+        return runtime
+
     def drain(self, timeout: float) -> None:
         """Wait until the logouts asked for have ended, at most ``timeout`` seconds; for a process that is to end."""
-        if self._runtime is not None:
-            self._runtime.sessions.drain(timeout)
+        for runtime in self._served.runtimes:
+            runtime.sessions.drain(timeout)
 
 
 def _is_included(runtime: Runtime, environ: "WSGIEnvironment") -> bool:
@@ -188,7 +198,7 @@ class _Response:
         peer, secret = environ.get("REMOTE_ADDR", ""), environ.pop(_PROOF, "")
         if replaces_headers(environ.get("SERVER_SOFTWARE", ""), environ.get("wsgi.input"), environ.get("wsgi.errors")):
             sentence = "header: sources are refused: on this server a client's X_User replaces the proxy's X-User"
-            self._runtime.notices.tell("replaces headers", logging.ERROR, sentence)
+            self._runtime.notices.tell("headers-replaced", logging.ERROR, sentence)
             return False
         forwarded = ",".join(filter(None, map(environ.get, ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED"))))
         return self._runtime.proxies.believes(peer, secret, forwarded)

@@ -18,7 +18,7 @@ PACKAGE = ROOT.name
 
 #: From the ground up; those of one line know nothing of each other.
 LAYERS = """
-    errors log dotenv interface per_process
+    errors log dotenv interface per_process sites metrics
     environment
     user.user user.fields user.once user.sources
     user.presets
@@ -61,6 +61,7 @@ FOREIGN = {
     "asgiref": {"asgi", "user.frameworks"},
     "anyio": {"asgi", "waiting"},
     "trio": {"waiting"},
+    "opentelemetry": {"metrics"},
     "wsgiref": {"wsgi", "paste", "cgi", "demo", "testing"},
 }
 

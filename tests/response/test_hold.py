@@ -50,3 +50,16 @@ def test_counts_right_with_threads() -> None:
     for thread in threads:
         thread.join()
     assert budget.held == 0
+
+
+def test_a_part_takes_from_the_whole() -> None:
+    """Whichever has too little left refuses, and what is given back is given back to both."""
+    whole = HoldBudget(10, share=10)
+    one, other = HoldBudget(6, share=6, within=whole), HoldBudget(6, share=6, within=whole)
+    assert one.take(6, "ann")
+    assert not one.take(1, "ben")
+    assert not other.take(5, "ann")
+    assert (one.held, other.held, whole.held) == (6, 0, 6)
+    one.give_back(6, "ann")
+    assert other.take(5, "ann")
+    assert (one.held, other.held, whole.held) == (0, 5, 5)

@@ -38,6 +38,10 @@ class HandQueue:
     def delay(self) -> float:
         return self.crowd
 
+    @property
+    def waiting(self) -> int:
+        return len(self.jobs)
+
     def run(self) -> None:
         """Do the jobs that wait, and those that come of them."""
         while self.jobs:

@@ -7,7 +7,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from functools import cache
 from typing import Any, Final
@@ -77,13 +77,16 @@ def configure(parser: ArgumentParser) -> None:
         help="also log a user in, and out again: take an id that no user of yours has, since Viafoura creates the user",
     )
     parser.add_argument("--name", default="viafoura-mw check", help="that user's name (default: %(default)s)")
+    parser.add_argument(
+        "--site", metavar="NAME", help="of the sites of VIAFOURA_SITES_FILE, check the one of this table alone"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
 
 
 def run(options: Namespace) -> int:
     """Print the checks; the exit code is 1 if one failed."""
     checks = []
-    for check in all_checks(options.app, options.login, options.name):
+    for check in all_checks(options.app, options.login, options.name, options.site):
         checks.append(check)
         if not options.json:
             say(f"{check.state:8} {check.subject:12} {check.sentence}")
@@ -93,7 +96,7 @@ def run(options: Namespace) -> int:
     return int(failed)
 
 
-def all_checks(app: str | None, login: str | None, name: str) -> Checks:
+def all_checks(app: str | None, login: str | None, name: str, site: str | None = None) -> Checks:
     """Every check, one after another, as far as it makes sense; the site may make settings while it is imported."""
     read = cache(read_file)
     loaded = _loaded(named) if (named := app or named_application(read=read)) else None
@@ -106,13 +109,30 @@ def all_checks(app: str | None, login: str | None, name: str) -> Checks:
             problems = error.problems
     yield from _each("settings", State.WARNING, warnings)
     yield from _each("settings", State.FAILED, problems)
-    if settings:
-        yield from _settings(settings)
+    wanted: tuple[tuple[str, Settings], ...] = _wanted(settings, site) if settings else ()
+    if settings and not wanted:
+        there = ", ".join(each for each, _ in settings.sites) or "no VIAFOURA_SITES_FILE"
+        yield Check("settings", State.FAILED, f"--site {site}: there is no such table; there is {there}")
+    for each, of_site in wanted:
+        yield from _named(each, _settings(of_site))
     if loaded:
         yield loaded.check
-    if settings and settings.enabled:
-        yield from _user(settings, loaded)
-        yield from _viafoura(settings, login, name)
+    for each, of_site in wanted:
+        if of_site.enabled:
+            yield from _named(each, _user(of_site, loaded))
+            yield from _named(each, _viafoura(of_site, login, name))
+
+
+def _wanted(settings: Settings, site: str | None) -> tuple[tuple[str, Settings], ...]:
+    """The sites to be checked, each with its name; the one of table ``site`` alone, if that is given."""
+    if not settings.enabled:
+        return (("", settings),)
+    return tuple(pair for pair in settings.each_site if site is None or pair[0] == site.lower())
+
+
+def _named(site: str, checks: Checks) -> Checks:
+    """``checks``, each with the site of which it speaks, where there are several."""
+    return (replace(check, sentence=f"{site}: {check.sentence}") if site else check for check in checks)
 
 
 def _each(subject: str, state: State, sentences: Iterable[str]) -> Checks:

@@ -163,7 +163,7 @@ class Policy:
     """What all exchanges of a site share in one process.
 
     ``timeout``: seconds that one page may wait for Viafoura, in all. ``lookahead``: bytes. ``clock``: seconds that only
-    grow. ``debug``: whether responses say in a header what was done to them.
+    grow. ``debug``: whether responses say in a header what was done to them. ``told``: who is told the same, in a word.
     """
 
     cookie: SessionCookie
@@ -174,6 +174,7 @@ class Policy:
     timeout: float
     lookahead: int
     debug: bool = False
+    told: Callable[[str], object] | None = None
 
 
 class _Kept:
@@ -582,6 +583,8 @@ class Exchange:
     def _pass(self, outcome: str, headers: Headers | None = None, *, watching: bool = False) -> Effects:
         """Let the head go, with these ``headers`` or as it came, and what is held as it came."""
         self._go(State.WATCHING if watching else State.PASSING)
+        if self._policy.told is not None:
+            self._policy.told(outcome)
         if self._policy.debug:
             word = f"{outcome}; preset={self._preset()}" if outcome in _WORDS_WITH_PRESET else outcome
             headers = [*(self._headers if headers is None else headers), (DEBUG_HEADER, word)]
@@ -605,8 +608,10 @@ class Exchange:
         private = with_cookie(self._headers, set_cookie) if set_cookie else made_private(self._headers)
         headers = with_length(private, len(data) if kept.complete else None)
         self._is_private = True
+        word = "injected" if kept.page.found else "streaming"
+        if self._policy.told is not None:
+            self._policy.told(word)
         if self._policy.debug:
-            word = "injected" if kept.page.found else "streaming"
             headers = [*headers, (DEBUG_HEADER, f"{word}; session={origin}")]
         self._go(State.REWRITING)
         self._let_go_of_budget()

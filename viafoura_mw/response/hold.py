@@ -12,14 +12,18 @@ MAX_HELD_BY_ONE: Final = 8 * 1024 * 1024  # bytes held for one user or, while th
 
 
 class HoldBudget:
-    """The bytes that a process holds back in all, and for each holder; safe with threads.
+    """The bytes that are held back in all, and for each holder; safe with threads.
 
-    A holder is named by any hashable value. Holders that hold nothing are not remembered.
+    A holder is named by any hashable value. Holders that hold nothing are not remembered. ``within``: the budget of
+    which this one is a part, as a site's is of its process's.
     """
 
-    def __init__(self, size: int = MAX_HELD, share: int = MAX_HELD_BY_ONE) -> None:
+    def __init__(
+        self, size: int = MAX_HELD, share: int = MAX_HELD_BY_ONE, *, within: "HoldBudget | None" = None
+    ) -> None:
         self._left = size
         self._share = share
+        self._within = within
         self._held: dict[object, int] = {}
         self._lock = threading.Lock()
 
@@ -30,10 +34,12 @@ class HoldBudget:
             return sum(self._held.values())
 
     def take(self, size: int, holder: object) -> bool:
-        """Take ``size`` bytes for ``holder``; ``False`` if the process or the holder has not so many left."""
+        """Take ``size`` bytes for ``holder``; ``False`` where there are not so many left, in all or for the holder."""
         with self._lock:
             held = self._held.get(holder, 0) + size
             if size > self._left or held > self._share:
+                return False
+            if self._within is not None and not self._within.take(size, id(self)):
                 return False
             if size:
                 self._left -= size
@@ -47,3 +53,5 @@ class HoldBudget:
             held = self._held.pop(holder, 0) - size
             if held > 0:
                 self._held[holder] = held
+        if self._within is not None:
+            self._within.give_back(size, id(self))

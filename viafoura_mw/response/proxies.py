@@ -87,11 +87,11 @@ class ProxyTrust:
         for number, node in enumerate(_nodes(forwarded)):
             if number == MOST_FORWARDED:
                 sentence = "a trusted proxy is not believed: X-Forwarded-For or Forwarded name too many addresses"
-                self._notices.tell("too much forwarded", logging.WARNING, sentence)
+                self._notices.tell("forwarded-too-long", logging.WARNING, sentence)
                 return True
             if peer in (_address(node), _address(node.rpartition(":")[0])):
                 self._notices.tell(
-                    "forwarded peer",
+                    "forwarded-peer",
                     logging.WARNING,
                     "header: sources are not believed from a peer whose address the request's own X-Forwarded-For or "
                     "Forwarded names: the server takes the peer's address from that header, so that any visitor can "

@@ -82,7 +82,7 @@ class UserReader:
         try:
             return frameworks.prepare(preset.framework if preset else None)
         except Exception as error:
-            self._tell("a framework's user cannot be read", error)
+            self._tell("framework-user", "a framework's user cannot be read (%s)", error)
             return False
 
     def may_be_set(self, root: Root) -> bool:
@@ -139,7 +139,7 @@ class UserReader:
             try:
                 name = frameworks.recognised(asgi=self._otherwise == "scope") or self._otherwise
             except Exception as error:
-                self._tell("whether a framework runs cannot be told", error)
+                self._tell("framework", "whether a framework runs cannot be told (%s)", error)
                 return None
             self._notices.tell("preset", logging.INFO, "VIAFOURA_USER=auto: the user is read by preset %s", name)
             self._settled, self.preset_name = chosen(name, self._own), name
@@ -150,15 +150,15 @@ class UserReader:
 
     def _read_without(self, preset: Preset, root: Root, expected: object, error: Exception) -> Reading:
         """Read what is not the framework's, since the framework's context has raised ``error``."""
-        self._tell("a framework's user cannot be read", error)
+        self._tell("framework-user", "a framework's user cannot be read (%s)", error)
 
         def load() -> Any:
             raise error
 
         return self._read(preset, root, expected, load)
 
-    def _tell(self, what: str, error: Exception) -> None:
-        self._notices.tell(what, logging.ERROR, f"{what} (%s)", type(error).__name__)
+    def _tell(self, kind: str, sentence: str, error: Exception) -> None:
+        self._notices.tell(kind, logging.ERROR, sentence, type(error).__name__)
 
 
 def _places(preset: Preset, root: Root, expected: object, load: Load | None = None) -> Places:

@@ -19,7 +19,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from urllib.parse import urlencode
 
 from viafoura_mw.errors import CredentialsRefused, LoginRefused, LogoutRefused, ViafouraError, ViafouraUnavailable
@@ -28,6 +28,8 @@ from viafoura_mw.user.user import User
 
 if TYPE_CHECKING:
     from viafoura_mw.viafoura.transport import Answer
+
+_T = TypeVar("_T")
 
 LOGIN_PATH: Final = "/rest/v1/accounts/login"
 LOGOUT_PATH: Final = "/rest/v1/accounts/logout"
@@ -76,6 +78,10 @@ class AccessToken:
         return "<AccessToken>"
 
 
+#: Who is told of a call: its name, how it ended, and its seconds; ``None`` where it was never made.
+CallTold = Callable[[str, str, float | None], object]
+
+
 class Transport(Protocol):
     """What carries a call: see :class:`viafoura_mw.viafoura.transport.Transport`."""
 
@@ -104,7 +110,8 @@ class Viafoura:
     """A site's access to Viafoura's API. Safe with threads and with forks; opens nothing before the first call.
 
     ``timeout``: seconds that a page waits at most. ``clock``: unix time. ``limit`` of a call: its own bound in
-    seconds, in all; by default the greater of :data:`CALL_LIMIT` and five times ``timeout``.
+    seconds, in all; by default the greater of :data:`CALL_LIMIT` and five times ``timeout``. ``told`` is told of each
+    call that has ended, and must not raise.
     """
 
     def __init__(
@@ -117,6 +124,7 @@ class Viafoura:
         timeout: float,
         clock: Callable[[], float] = time.time,
         transport: Callable[[], Transport] | None = None,
+        told: CallTold | None = None,
     ) -> None:
         credentials = base64.b64encode(f"{site_id}:{api_key}".encode()).decode()
         self._basic = f"Basic {credentials}"
@@ -125,6 +133,7 @@ class Viafoura:
         self.limit: Final = max(CALL_LIMIT, 5 * timeout)
         self._clock = clock
         self._transport = transport or partial(_transport, timeout / 2)
+        self._told = told
         self._token: AccessToken | None = None
         self._calls: PerProcess[_Calls] = PerProcess(_Calls)
 
@@ -142,16 +151,36 @@ class Viafoura:
         """
         details = {"id": user.id, "name": user.name} | ({"email": user.email} if user.email else {})
         since = self._clock()
-        answer = self._authorized(LOGIN_PATH, details, self._deadline(limit), LoginRefused)
-        members = _members(answer)
-        return Session(_user_id(members.get("user_id")), _session_id(members.get("session")), since)
+        deadline = self._deadline(limit)
+
+        def log_in() -> Session:
+            members = _members(self._authorized(LOGIN_PATH, details, deadline, LoginRefused))
+            return Session(_user_id(members.get("user_id")), _session_id(members.get("session")), since)
+
+        return self._timed("login", log_in)
 
     def logout(self, session_id: str, *, limit: float | None = None) -> None:
         """End a session.
 
         Raises :class:`LogoutRefused`, :class:`CredentialsRefused` or :class:`ViafouraUnavailable`, and nothing else.
         """
-        self._authorized(LOGOUT_PATH, {"session": session_id}, self._deadline(limit), LogoutRefused)
+        form, deadline = {"session": session_id}, self._deadline(limit)
+        self._timed("logout", lambda: self._authorized(LOGOUT_PATH, form, deadline, LogoutRefused))
+
+    def _timed(self, call: str, make: Callable[[], _T]) -> _T:
+        """Make a call, and tell how it ended and how long it took."""
+        if self._told is None:
+            return make()
+        began, result = time.monotonic(), "failed"
+        try:
+            made = make()
+            result = "ok"
+            return made
+        except ViafouraError as error:
+            result = _result_of(call, error)
+            raise
+        finally:
+            self._told(call, result, time.monotonic() - began)
 
     def _deadline(self, limit: float | None) -> float:
         return time.monotonic() + (self.limit if limit is None else limit)
@@ -210,7 +239,7 @@ class Viafoura:
         failure: ViafouraError = ViafouraUnavailable("the call was broken off")
         token = None
         try:
-            token = self._token = self._fetch(deadline)
+            token = self._token = self._timed("token", lambda: self._fetch(deadline))
             return token
         except ViafouraError as error:
             failure = error
@@ -276,6 +305,13 @@ class Viafoura:
             return None
         answered = _http_date(headers.get("Date", ""))
         return min(max(moment - (self._clock() if answered is None else answered), 0.0), MAX_RETRY_AFTER)
+
+
+def _result_of(call: str, error: ViafouraError) -> str:
+    """How a call has failed; refused credentials are the token call's refusal, and no user's."""
+    if isinstance(error, ViafouraUnavailable):
+        return "timeout" if error.is_late else "failed"
+    return "failed" if isinstance(error, CredentialsRefused) and call != "token" else "refused"
 
 
 def _http_date(value: str) -> float | None:

@@ -52,7 +52,7 @@ from viafoura_mw.errors import CredentialsRefused, LoginRefused, ViafouraError, 
 from viafoura_mw.log import Notices
 from viafoura_mw.user.user import User
 from viafoura_mw.viafoura.breaker import Admission, Breaker
-from viafoura_mw.viafoura.client import Session
+from viafoura_mw.viafoura.client import CallTold, Session
 from viafoura_mw.viafoura.limits import UserLimits
 from viafoura_mw.viafoura.logouts import Logouts, tell_of_credentials
 from viafoura_mw.viafoura.workers import WRITTEN_OFF, Queue, Workers
@@ -191,6 +191,7 @@ class Logins:
         clock: Callable[[], float],
         unix_clock: Callable[[], float],
         notices: Notices,
+        told: CallTold,
     ) -> None:
         self._viafoura = viafoura
         self._workers = workers
@@ -201,6 +202,7 @@ class Logins:
         self._clock = clock
         self._unix_clock = unix_clock
         self._notices = notices
+        self._told = told
         self._stuck = WRITTEN_OFF * viafoura.limit
         self._limits = UserLimits(self._stuck)
         self._lock = threading.Lock()
@@ -414,6 +416,7 @@ class Logins:
             if login.kind is _Kind.PROBE:
                 self._breaker.given_up(self._clock())
         login.future.set_result(None)
+        self._told("login", "dropped", None)
 
     def _land(self, login: _Login, *, sent: bool) -> None:
         self._limits.end(login.user.id, login.asked, sent=sent)

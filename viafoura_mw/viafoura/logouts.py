@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from viafoura_mw.errors import CredentialsRefused, ViafouraError, ViafouraUnavailable
 from viafoura_mw.log import Notices
+from viafoura_mw.viafoura.client import CallTold
 from viafoura_mw.viafoura.ending import OrderlyEnd
 from viafoura_mw.viafoura.workers import Workers
 
@@ -55,6 +56,7 @@ class Logouts:
         pause: Callable[[float], float],
         notices: Notices,
         end: OrderlyEnd,
+        told: CallTold,
     ) -> None:
         self._viafoura = viafoura
         self._workers = workers
@@ -62,6 +64,7 @@ class Logouts:
         self._pause = pause
         self._notices = notices
         self._end = end
+        self._told = told
         self._lock = threading.Lock()
         self._ended: OrderedDict[str, float] = OrderedDict()  # sessions, and when their logout was asked for
         self._by_page: OrderedDict[str, float] = OrderedDict()  # those that a page without a user has ended
@@ -122,16 +125,16 @@ class Logouts:
 
     def _queue(self, logout: _Logout) -> None:
         if not self._workers.logouts.submit(partial(self._log_out, logout)):
-            self._give_up("too many are waiting")
+            self._drop("too many are waiting")
 
     def _log_out(self, logout: _Logout) -> None:
         asked, due = self._pause_left(), logout.due - self._clock()
         if asked > self._patience():
-            self._give_up("Viafoura is not to be called now")
+            self._drop("Viafoura is not to be called now")
         elif not self._workers.rest(asked if self._until else max(asked, due)):
             self._queue(logout)
         elif self._pause_left() > self._patience():  # it was woken by the end of the process
-            self._give_up("Viafoura is not to be called now")
+            self._drop("Viafoura is not to be called now")
         else:
             self._try(logout)
 
@@ -181,6 +184,10 @@ class Logouts:
             self._owed -= 1
             if not self._owed:
                 self._end.owes_nothing(self)
+
+    def _drop(self, why: str) -> None:
+        self._told("logout", "dropped", None)
+        self._give_up(why)
 
     def _give_up(self, why: str) -> None:
         self._settle()

@@ -71,6 +71,11 @@ class Pool:
             ahead = len(self._begun) + len(self._jobs) + 1 - allowed
             return max(0, ahead) * self._usual / self._workers
 
+    @property
+    def waiting(self) -> int:
+        """How many jobs no thread has begun."""
+        return len(self._jobs)
+
     def join(self, timeout: float) -> bool:
         """Wait until no job is queued or running, at most ``timeout`` seconds; say whether that was reached."""
         with self._lock:

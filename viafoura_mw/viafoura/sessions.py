@@ -20,7 +20,7 @@ from viafoura_mw.log import Notices
 from viafoura_mw.per_process import PerProcess
 from viafoura_mw.viafoura import logins, logouts
 from viafoura_mw.viafoura.breaker import Breaker
-from viafoura_mw.viafoura.client import Session
+from viafoura_mw.viafoura.client import CallTold, Session
 from viafoura_mw.viafoura.ending import ORDERLY_END, OrderlyEnd
 from viafoura_mw.viafoura.logins import LoginRequest, Logins, Ticket
 from viafoura_mw.viafoura.logouts import Logouts
@@ -38,6 +38,7 @@ class _Here:
     """What belongs to one process."""
 
     workers: Workers
+    breaker: Breaker
     logins: Logins
     logouts: Logouts
 
@@ -47,7 +48,8 @@ class Sessions:
 
     ``timeout``: seconds that a page waits at most. ``session_ttl``: seconds for which a session is used after its
     login. ``clock``: seconds that only grow; ``unix_clock``: unix seconds. ``workers``: makes, in the process that is
-    to use them, those who carry out the calls. ``end``: the orderly end of the process that asks for it.
+    to use them, those who carry out the calls. ``end``: the orderly end of the process that asks for it. ``site``: its
+    name in the log, where there are several. ``told``: is told of each call that was dropped before it was made.
     """
 
     def __init__(
@@ -60,6 +62,8 @@ class Sessions:
         unix_clock: Callable[[], float] = time.time,
         workers: Callable[[], Workers] | None = None,
         end: Callable[[], OrderlyEnd] = ORDERLY_END.get,
+        site: str = "",
+        told: CallTold | None = None,
     ) -> None:
         self._viafoura = viafoura
         self._timeout = timeout
@@ -68,7 +72,19 @@ class Sessions:
         self._unix_clock = unix_clock
         self._workers = workers or partial(workers_here, viafoura.limit, timeout, clock)
         self._end = end
+        self._site = site
+        self._told = told or _untold
         self._here = PerProcess(self._open)
+
+    @property
+    def breaker_is_open(self) -> bool:
+        """Whether no page waits for Viafoura, which fails."""
+        return self._here.get().breaker.open
+
+    @property
+    def logins_waiting(self) -> int:
+        """How many logins wait for their turn."""
+        return self._here.get().workers.logins.waiting
 
     def ensure(self, request: LoginRequest) -> Ticket:
         """Give a session for the request's user, or ``None`` if none can be had now. Returns at once, never raises.
@@ -133,9 +149,15 @@ class Sessions:
         self._here.get().workers.run_pending(self._timeout)
 
     def _open(self) -> _Here:
-        workers, breaker, notices = self._workers(), Breaker(), Notices(self._clock)
+        workers, breaker, notices = self._workers(), Breaker(), Notices(self._clock, site=self._site)
         logouts = Logouts(
-            self._viafoura, workers, clock=self._clock, pause=breaker.pause_left, notices=notices, end=self._end()
+            self._viafoura,
+            workers,
+            clock=self._clock,
+            pause=breaker.pause_left,
+            notices=notices,
+            end=self._end(),
+            told=self._told,
         )
         logins = Logins(
             self._viafoura,
@@ -147,5 +169,10 @@ class Sessions:
             clock=self._clock,
             unix_clock=self._unix_clock,
             notices=notices,
+            told=self._told,
         )
-        return _Here(workers, logins, logouts)
+        return _Here(workers, breaker, logins, logouts)
+
+
+def _untold(call: str, result: str, seconds: float | None) -> None:
+    """Nobody is told."""

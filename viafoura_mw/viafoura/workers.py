@@ -52,6 +52,11 @@ class Queue(Protocol):
         """Estimate the seconds for which a job would wait for its turn."""
         ...
 
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for their turn."""
+        ...
+
 
 class Workers(Protocol):
     """The queues, and whoever does their jobs; ``limit`` is a call's own, in seconds, or ``None`` for the client's."""
@@ -187,6 +192,11 @@ class AtOnce:
         """Nobody is ahead."""
         return 0.0
 
+    @property
+    def waiting(self) -> int:
+        """None ever does."""
+        return 0
+
 
 class PutOff:
     """Jobs for which nobody waits, at most ``places``, until somebody has time for them."""
@@ -205,6 +215,11 @@ class PutOff:
     def delay(self) -> float:
         """Nobody waits."""
         return 0.0
+
+    @property
+    def waiting(self) -> int:
+        """Those that are kept."""
+        return len(self._jobs)
 
     def run(self, late: Callable[[], bool]) -> None:
         """Do each job that is kept now, until it is ``late()``; not those that they submit."""

@@ -54,4 +54,4 @@ def leave_found(framework: str, notices: Notices, find: Callable[..., tuple[Mapp
         leave(request, framework, found)
     except Exception as error:
         sentence = "the hook of preset %s failed (%s): the user is not known"
-        notices.tell(f"hook of {framework}", logging.WARNING, sentence, framework, type(error).__name__)
+        notices.tell(f"hook:{framework}", logging.WARNING, sentence, framework, type(error).__name__)
