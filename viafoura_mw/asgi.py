@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from viafoura_mw import loading
 from viafoura_mw.interface import interface_of
+from viafoura_mw.lifespan import serve_lifespan
 from viafoura_mw.response import exchange as says
 from viafoura_mw.response.exchange import Effects, Exchange, State
 from viafoura_mw.response.guard import Request, can_sign_out
@@ -80,12 +81,13 @@ class ViafouraMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; of anything but HTTP only the headers that are for us alone are kept back."""
         runtime = self._runtime
+        if scope["type"] == "lifespan" and runtime is not None:
+            return await serve_lifespan(self._app, scope, receive, send)
         if scope["type"] != "http" or runtime is None or INSIDE in scope or not _is_included(runtime, scope):
             if runtime is not None and runtime.proxies.has_secret:
                 _strip_proof(scope)
             removed = self._removed - scope.get(INSIDE, frozenset())
-            await self._app(scope, receive, _removing(removed, send) if removed else send)
-            return
+            return await self._app(scope, receive, _removing(removed, send) if removed else send)
         scope[INSIDE] = self._removed
         response = _Response(runtime, scope, send)
         try:
