@@ -24,7 +24,7 @@ as it came, and what the application sends after that is dropped.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -62,7 +62,7 @@ class State(Enum):
 
 
 #: To which states each leads. Another head begins anew, where the first is still kept or the server has refused it.
-TRANSITIONS: Final = {
+TRANSITIONS: Final[Mapping[State, tuple[State, ...]]] = {
     State.FRESH: (State.READING, State.PASSING),
     State.READING: (
         State.HOLDING,
