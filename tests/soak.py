@@ -32,8 +32,8 @@ from typing import Any
 
 from tests.support.doors import environ_of, scope_of
 from viafoura_mw import Settings, asgi, wsgi
-from viafoura_mw.response.exchange import MAX_HELD, Exchange
-from viafoura_mw.runtime import Parts, cookie_of
+from viafoura_mw.response.exchange import Exchange
+from viafoura_mw.runtime import Runtime, cookie_of
 from viafoura_mw.testing import Fault, SimulatedViafoura
 from viafoura_mw.testing.service import Answer as ServiceAnswer
 from viafoura_mw.testing.service import Request
@@ -189,6 +189,7 @@ class Soak:
 
     def _authenticate(self, request: dict[str, Any], visit: Visit, cookies: str) -> None:
         found = re.search(r"\bsid=(\w+)", cookies)
+        request["soak.user"] = None  # the site has asked, and it is nobody
         if found and (user := self._signed_in.get(found[1])):
             visit.user, name = user
             request["soak.user"] = {"id": visit.user, "name": name}
@@ -457,7 +458,7 @@ class Soak:
             workers[0].join(0.25)
         self.seconds = time.monotonic() - began
 
-    def _judge_remains(self, parts: Parts) -> None:
+    def _judge_remains(self, parts: Runtime) -> None:
         """Once all is over nothing is under way, and nothing is held."""
         here = parts.sessions._here.get()
         for name in ("logins", "probes", "logouts"):
@@ -466,7 +467,7 @@ class Soak:
         for what, number in (
             ("unanswered calls", len(here.logins._unanswered)),
             ("exchanges", _exchanges() - self._exchanges_before),
-            ("bytes of the hold", MAX_HELD - parts.terms.budget._left),
+            ("bytes of the hold", parts.policy.budget.held),
         ):
             if number > 0:
                 self.figures.violate(f"{number} {what} were left behind")

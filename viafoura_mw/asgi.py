@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from viafoura_mw import loading
 from viafoura_mw.interface import interface_of
+from viafoura_mw.lifespan import serve_lifespan
 from viafoura_mw.response import exchange as says
 from viafoura_mw.response.exchange import Effects, Exchange, State
 from viafoura_mw.response.guard import FRAMES, Request, can_sign_out, said_in
@@ -79,16 +80,18 @@ class ViafouraMiddleware:
         served = served_of(settings, otherwise="scope")
         self._runtime, self._hosts = served.own, served.hosts
         self._hides_proof = served.hides_proof
+        self._is_enabled = settings.enabled
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; of anything but HTTP only the headers that are for us alone are kept back."""
+        if scope["type"] == "lifespan" and self._is_enabled:
+            return await serve_lifespan(self._app, scope, receive, send)
         runtime = self._runtime if self._hosts is None else self._of_host(self._hosts, scope)
         if scope["type"] != "http" or runtime is None or INSIDE in scope or not _is_included(runtime, scope):
             if self._hides_proof:
                 _strip_proof(scope)
             removed = self._removed - scope.get(INSIDE, frozenset())
-            await self._app(scope, receive, _removing(removed, send) if removed else send)
-            return
+            return await self._app(scope, receive, _removing(removed, send) if removed else send)
         scope[INSIDE] = self._removed
         response = _Response(runtime, scope, send)
         try:

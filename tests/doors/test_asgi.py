@@ -64,9 +64,9 @@ async def test_forwards_the_application_s_own_messages_when_a_held_page_has_no_t
     assert all(one is other for one, other in zip(sent, received, strict=True))
 
 
-@pytest.mark.parametrize("kind", ["lifespan", "websocket"])
+@pytest.mark.parametrize("kind", ["websocket", "webtransport"])
 async def test_hands_other_protocols_through(settings: Settings, kind: str) -> None:
-    """lifespan and websocket get the same scope, the same receive and the same send."""
+    """A websocket and whatever is to come get the same scope, the same receive and the same send."""
     got = []
 
     async def application(scope: Any, receive: Any, send: Any) -> None:

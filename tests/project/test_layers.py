@@ -42,6 +42,7 @@ LAYERS = """
     response.exchange
     runtime
     loading waiting
+    lifespan
     wsgi asgi
     paste gunicorn cgi
     testing
@@ -57,7 +58,7 @@ FOREIGN = {
     "webob": {"response.webob"},
     "requests": {"viafoura.transport"},
     "urllib3": {"viafoura.transport"},
-    "starlette": {"asgi", "demo"},
+    "starlette": {"asgi", "lifespan", "demo"},
     "asgiref": {"asgi", "user.frameworks"},
     "anyio": {"asgi", "waiting"},
     "trio": {"waiting"},

@@ -514,6 +514,7 @@ class TestBrokenOff:
         stepped.tell(stepped.exchange.interrupted())
         assert stepped.as_it_came
         assert stepped.sent == [PAGE]
+        assert not stepped.is_aside  # else the door would give what follows to the server
         for effects in (
             stepped.exchange.chunk(b"more", b"more"),
             stepped.exchange.head(500, []),

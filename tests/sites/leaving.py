@@ -60,4 +60,4 @@ def _quart() -> Any:
     return app
 
 
-app = {"starlette": _starlette, "django": _django, "quart": _quart}[os.environ["SITE"]]()
+app = {"starlette": _starlette, "django": _django, "quart": _quart}[os.environ.get("SITE", "starlette")]()

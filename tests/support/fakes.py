@@ -77,6 +77,9 @@ class HandWorkers:
     def hasten(self) -> None:
         self.hastened = True
 
+    def resume(self) -> None:
+        self.hastened = False
+
     def work_off(self, seconds: float) -> None:
         """Do the jobs until the time is over."""
         until = self.clock() + seconds

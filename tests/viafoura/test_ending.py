@@ -170,6 +170,22 @@ def test_raises_nothing(process: Process, monkeypatch: pytest.MonkeyPatch) -> No
     process.exit()
 
 
+def test_a_process_that_lives_on_makes_its_next_logouts_with_patience(process: Process) -> None:
+    """One server in it has shut down (a test's, one of several), and the sites go on."""
+    sessions = process.sessions()
+    sessions.logout("session1")
+    process.exit()
+    process.clock.pass_(LAST_SECONDS)
+    process.viafoura.failure = ViafouraUnavailable("no answer in time")
+
+    sessions.logout("session2")
+    sessions.drain(10.0)
+
+    assert process.viafoura.logouts == ["session1", "session2", "session2", "session2"]
+    assert process.viafoura.limits[1:] == [None, None, None]
+    assert process.workers[0].rests == [1.0, 4.0]
+
+
 def test_is_a_finalizer_where_multiprocessing_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """A child that it forked ends by ``os._exit``, which calls nothing that :mod:`atexit` knows."""
     registered: list[object] = []

@@ -84,6 +84,19 @@ def test_a_thread_rests_no_longer_than_its_process_lives() -> None:
     assert here.rest(1e6)
 
 
+def test_a_thread_rests_again_where_its_process_lives_on() -> None:
+    """Only one of the servers in it had shut down."""
+    here, rested = ThreadWorkers(10.0, clock=Clock()), threading.Event()
+    here.hasten()
+
+    here.resume()
+
+    here.logouts.submit(lambda: (here.rest(1e6), rested.set()))
+    assert not rested.wait(0.05)
+    here.hasten()
+    assert rested.wait(10.0)
+
+
 def test_the_end_makes_the_calls_that_no_thread_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads may all be busy, and new ones are not to be had when the interpreter ends."""
     here, done = ThreadWorkers(10.0, clock=Clock()), []
@@ -219,6 +232,7 @@ def test_a_caller_at_the_end_makes_logouts_alone(by_caller: Workers) -> None:
     by_caller.logouts.submit(lambda: done.append("logout"))
 
     by_caller.hasten()
+    by_caller.resume()
     by_caller.work_off(2.0)
 
     assert done == ["logout"]

@@ -294,7 +294,8 @@ class Exchange:
             return []
         effects: Effects = [effect for effect in self._pass("broken-off") if not isinstance(effect, StandAside)]
         self.state = State.BROKEN
-        return effects
+        # The door must not stand aside: what it is given from here on is to be dropped.
+        return [effect for effect in effects if not isinstance(effect, StandAside)]
 
     def unseen(self) -> Effects:
         """Bytes come that cannot be seen: what is held leaves, and everything after it, as it came."""

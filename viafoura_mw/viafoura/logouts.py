@@ -78,6 +78,9 @@ class Logouts:
             if session_id in self._ended:
                 return
             now = self._clock()
+            if self._until and now >= self._until:  # the process lives on: only one server in it has shut down
+                self._until = 0.0
+                self._workers.resume()
             self._ended[session_id] = now
             if len(self._ended) > REMEMBERED:
                 self._ended.popitem(last=False)

@@ -88,6 +88,10 @@ class Workers(Protocol):
         """Rest no more: the process ends."""
         ...
 
+    def resume(self) -> None:
+        """Rest again: the process did not end."""
+        ...
+
     def work_off(self, seconds: float) -> None:
         """Lend the logouts a hand, and let them end, for at most so many seconds."""
         ...
@@ -137,6 +141,10 @@ class ThreadWorkers:
         """Wake whoever rests."""
         self._hastened.set()
 
+    def resume(self) -> None:
+        """Let whoever rests sleep."""
+        self._hastened.clear()
+
     def work_off(self, seconds: float) -> None:
         """Make the logouts that no thread has begun, and wait for those that one has."""
         until = self._clock() + seconds
@@ -168,6 +176,9 @@ class CallerWorkers:
         self._run(timeout, self.logouts, self.probes)
 
     def hasten(self) -> None:
+        """Nobody rests."""
+
+    def resume(self) -> None:
         """Nobody rests."""
 
     def work_off(self, seconds: float) -> None:
