@@ -292,7 +292,7 @@ class Exchange:
         """
         if self.state not in _QUESTIONS:
             return []
-        effects: Effects = [effect for effect in self._pass("broken-off") if not isinstance(effect, StandAside)]
+        effects = self._pass("broken-off")
         self.state = State.BROKEN
         # The door must not stand aside: what it is given from here on is to be dropped.
         return [effect for effect in effects if not isinstance(effect, StandAside)]
