@@ -62,7 +62,7 @@ class Metrics:
             explicit_bucket_boundaries_advisory=BOUNDARIES,
         )
         for name, unit, description in (
-            ("viafoura.breaker.open", "1", "1 while no page waits for Viafoura, which fails."),
+            ("viafoura.breaker.open", "{breaker}", "1 while no page waits for Viafoura, which fails."),
             ("viafoura.hold.bytes", "By", "Bytes of pages that wait for their tag or their user's login."),
             ("viafoura.logins.waiting", "{login}", "Logins that wait for a thread."),
         ):

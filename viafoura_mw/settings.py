@@ -188,9 +188,21 @@ def _sites(
 def _of_the_process(settings: Settings) -> list[str]:
     """What is wrong with all the sites together."""
     problems = sites.problems_of_names([name for name, _ in settings.sites])
+    problems += _of_shared_cookies([*settings.sites, *([(THE_ENVIRONMENTS, settings)] if settings.is_site else [])])
     if settings.metrics and not metrics.is_there():
         problems.append('VIAFOURA_METRICS=1 needs opentelemetry-api: python -m pip install "viafoura-mw[otel]"')
     return problems
+
+
+def _of_shared_cookies(named: Iterable[tuple[str, Settings]]) -> Iterator[str]:
+    """A sentence for each site whose cookie would take the place of another's: each page would be a login then."""
+    known: dict[tuple[str, str, str], tuple[str, str]] = {}
+    for name, site in named:
+        place = site.cookie_name, site.cookie_domain.lower().removeprefix("."), site.cookie_path
+        other, site_id = known.setdefault(place, (name, site.site_id))
+        if site.cookie_domain and site_id != site.site_id:
+            sentence = f"VIAFOURA_COOKIE_NAME and _DOMAIN are those of {other}: browsers keep one cookie for both sites"
+            yield sites.told(name, sentence)
 
 
 def named_application(environ: Mapping[str, str] = os.environ, *, read: Read = read_file) -> str:

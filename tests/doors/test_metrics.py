@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -104,8 +105,8 @@ def test_counts_calls_and_times_them(door: Door, measured: Settings, seen: Seen,
     get(Site(), headers={**ASKED, "Cookie": cookie})
     viafoura.wait_for("logout", 1)
     expected = {("login", "ok"): 1, ("logout", "ok"): 1, ("token", "ok"): 1}
-    while seen.points("viafoura.calls").keys() != expected.keys():
-        pass  # a logout is told once its answer has been read
+    while seen.points("viafoura.call.duration").keys() != expected.keys():
+        time.sleep(0.01)  # a logout is told once its answer has been read, its seconds last
 
     assert seen.points("viafoura.calls") == seen.points("viafoura.call.duration") == expected
     (point, *_) = seen.metrics()["viafoura.call.duration"].data.data_points
@@ -171,6 +172,13 @@ def test_tells_of_a_refused_logout_and_of_what_nobody_foresaw(viafoura: Simulate
         client(transport=transport).logout("session")
 
     assert told == [("token", "ok"), ("logout", "refused"), ("token", "failed"), ("logout", "failed")]
+
+
+def test_a_call_that_was_dropped_has_no_seconds(seen: Seen) -> None:
+    """It is counted, and took none."""
+    metrics.Metrics(metrics.meter()).of_site("").call("login", "dropped", None)
+    assert seen.points("viafoura.calls") == {("login", "dropped"): 1}
+    assert seen.points("viafoura.call.duration") == {}
 
 
 class TestDropped:

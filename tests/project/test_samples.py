@@ -1,6 +1,7 @@
 """Every sample, started as its README says: before, and with the middleware around it."""
 
 import contextlib
+import json
 import re
 import sysconfig
 import threading
@@ -10,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.samples import BEHIND_A_PROXY, BY_SITE, SAMPLES, copied, started
+from tests.support.samples import BEHIND_A_PROXY, BY_SITE, SAMPLES, WITH_METRICS, copied, started
 from tests.support.servers import (
     SERVERS,
     Browser,
     Running,
     exchange,
+    free_port,
     program,
     readable_packages,
     serving,
@@ -30,13 +32,13 @@ def test_every_sample_is_tested() -> None:
     folders = {path.name for path in SAMPLES.iterdir() if path.is_dir()}
     readme = (SAMPLES / "README.md").read_text("utf-8")
 
-    assert folders == {*BY_SITE, BEHIND_A_PROXY} == set(re.findall(r"\]\(([\w-]+)\)", readme))
+    assert folders == {*BY_SITE, BEHIND_A_PROXY, WITH_METRICS} == set(re.findall(r"\]\(([\w-]+)\)", readme))
 
 
-@pytest.mark.parametrize("sample", [*BY_SITE, BEHIND_A_PROXY])
+@pytest.mark.parametrize("sample", [*BY_SITE, BEHIND_A_PROXY, WITH_METRICS])
 def test_a_sample_knows_nothing_of_the_middleware(sample: str) -> None:
     """No file of a site says anything of this package, but those that start it."""
-    starting = {"README.md", "start.sh", "site.ini", "viafoura.wsgi", "nginx.conf"}
+    starting = {"README.md", "start.sh", "site.ini", "viafoura.wsgi", "nginx.conf", "dashboard.json"}
     files = [path for path in (SAMPLES / sample).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
 
     telling = {path.name for path in files if re.search(r"(?i)viafoura[_-](?!platform)", path.read_text("utf-8"))}
@@ -80,6 +82,26 @@ def test_a_reader_is_signed_in_to_viafoura(name: str, viafoura: SimulatedViafour
     assert [call.form["id"] for call in viafoura.calls if call.kind == "login"] == [sample.id]
     logouts = [call.form["session"] for call in viafoura.calls if call.kind == "logout"]
     assert logouts == ([session] if sample.sign_out else [])
+
+
+# With metrics.
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are(viafoura: SimulatedViafoura) -> None:
+    """Each name and label of its queries is one that Prometheus is given; the site's own metrics are there as ever."""
+    dashboard = json.loads((SAMPLES / WITH_METRICS / "dashboard.json").read_text("utf-8"))
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    environ = {"METRICS_PORT": str(free_port()), **viafoura.environ()}
+    with copied(WITH_METRICS) as folder, started(folder, "start.sh", environ) as site, Browser(site.port) as browser:
+        assert browser.post("/sign-in", reader="Ann").status == 303
+        assert browser.get().pair is not None
+        told = exchange(int(environ["METRICS_PORT"]), "GET /metrics HTTP/1.1").decode()
+
+    assert {name for query in queries for name in re.findall(r"viafoura_[a-z_]+(?=\{)", query)} <= {
+        re.split(r"[{ ]", line)[0] for line in told.splitlines()
+    }
+    assert {'outcome="injected"', 'call="login"', 'result="ok"'} <= {*re.findall(r'\w+="\w+"', told)}
+    assert "gazette_visits_total" in told
 
 
 # Behind oauth2-proxy and nginx.

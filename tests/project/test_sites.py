@@ -210,6 +210,24 @@ class TestProblems:
         """However alike they look."""
         assert not problems_of_names(["*.a.example", "*.b.example", "*", "a.*", "www.a.example", "[::1]"])
 
+    @pytest.mark.parametrize("own", [{}, {"site_id": "own", "api_key": "key"}])
+    def test_two_sites_with_one_place_for_their_cookies(self, own: dict[str, str], tmp_path: Path) -> None:
+        """Either's would take the place of the other's, so that each page is a login."""
+        told = problems(TWO, tmp_path, cookie_domain="News.example", **own)
+        assert [each.partition(":")[0] for each in told] == [
+            f'VIAFOURA_SITES_FILE ["{name}"]' for name in ("*.gazette.example", *(["(environment)"] if own else []))
+        ]
+        assert "those of www.courier.example" in told[0]
+
+    @pytest.mark.parametrize(
+        "line", ['cookie_name = "gazette"', 'cookie_domain = "gazette.example"', 'cookie_path = "/a"', 'site_id = "x"']
+    )
+    def test_two_sites_with_places_of_their_own(self, line: str, tmp_path: Path) -> None:
+        """By another name, domain or path; or they are one site at Viafoura."""
+        one = '["a.example"]\nsite_id = "x"\napi_key = "key"\n'
+        other = '["b.example"]\napi_key = "key"\n' + ("" if "site_id" in line else 'site_id = "y"\n')
+        assert len(read(f"{one}{other}{line}\n", tmp_path, cookie_domain="news.example")) == 2
+
     def test_of_sites_that_are_made_in_python(self) -> None:
         """The same holds for settings that no file gave."""
         site = Settings(site_id="a", api_key="b")

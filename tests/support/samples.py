@@ -109,3 +109,4 @@ BY_SITE = {
 
 
 BEHIND_A_PROXY = "oauth2-proxy-nginx"
+WITH_METRICS = "metrics"

@@ -2,7 +2,7 @@
 
 import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from typing import Final
 
 from viafoura_mw.commands import complain, port, say
@@ -15,8 +15,7 @@ DESCRIPTION: Final = (
 PORT: Final = 8765
 
 _INVITATION: Final = """\
-The demo is at  {url}  ({server})
-The simulated Viafoura is at  {viafoura}
+{places}
 
   1. Open a story and sign in: its tag now carries your pair, for one token and one login.
   2. Open it again: the cookie has the session, and Viafoura is asked nothing.
@@ -31,6 +30,7 @@ def configure(parser: ArgumentParser) -> None:
     doors = parser.add_mutually_exclusive_group()
     doors.add_argument("--asgi", dest="door", action="store_const", const="asgi", help="serve it with uvicorn")
     doors.add_argument("--wsgi", dest="door", action="store_const", const="wsgi", help="serve it with waitress")
+    parser.add_argument("--sites", action="store_true", help="serve two sites in one process, each on its own host")
     parser.add_argument("--port", type=port, default=PORT, help="of the site; 0: any free one (default: %(default)s)")
     parser.add_argument("--simulator-port", type=port, default=0, metavar="PORT", help="of the simulated Viafoura")
 
@@ -41,7 +41,7 @@ def run(options: Namespace) -> int:
     from viafoura_mw.demo.serving import CannotServe, serve
 
     try:
-        serve(options.door, options.port, options.simulator_port, _announce)
+        serve(options.door, options.port, options.simulator_port, _announce, sites=2 if options.sites else 1)
     except CannotServe as error:
         complain(str(error))
         return 1
@@ -56,5 +56,6 @@ def forget_settings(environ: MutableMapping[str, str]) -> None:
     environ["no_proxy"] = environ["NO_PROXY"] = "127.0.0.1"
 
 
-def _announce(url: str, viafoura: str, server: str) -> None:
-    say(_INVITATION.format(url=url, viafoura=viafoura, server=server))
+def _announce(places: Sequence[tuple[str, str]], server: str) -> None:
+    lines = [f"The demo is at  {url}  ({server})\nThe simulated Viafoura is at  {viafoura}" for url, viafoura in places]
+    say(_INVITATION.format(places="\n".join(lines)))

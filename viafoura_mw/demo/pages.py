@@ -12,6 +12,7 @@ from viafoura_mw.demo.readers import READERS, Reader
 from viafoura_mw.demo.stories import STORIES, Comment, Story
 
 NAME: Final = "The Quayside Courier"
+OTHER_NAME: Final = "The Harbour Gazette"  # of the second of two sites in one process
 
 #: What Viafoura can be made to do, with what a reader of the page will see of it.
 MOODS: Final = {
@@ -24,12 +25,13 @@ MOODS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What every page shows: its own ``path``, who reads it, how Viafoura is, and what the ``server`` is."""
+    """What every page shows: its own ``path``, who reads it, how Viafoura is, what the ``server`` is, whose it is."""
 
     path: str
     reader: Reader | None
     mood: str
     server: str
+    name: str = NAME
 
 
 def front_page(view: View) -> str:
@@ -44,7 +46,7 @@ def front_page(view: View) -> str:
   <p class="byline">By {escape(lead.byline)}</p>
 </section>
 <section class="teasers" aria-label="More stories">{teasers}</section>"""
-    return _page(view, NAME, main)
+    return _page(view, view.name, main)
 
 
 def _teaser(story: Story) -> str:
@@ -77,7 +79,7 @@ def story_page(view: View, story: Story) -> str:
   <script src="/static/while-parsing.js"></script>
   <ol>{comments}</ol>
 </section>"""
-    return _page(view, f"{story.title} · {NAME}", main)
+    return _page(view, f"{story.title} · {view.name}", main)
 
 
 def _comment(comment: Comment) -> str:
@@ -111,7 +113,7 @@ def sign_in_page(view: View, back: str, problem: str = "") -> str:
     <button>Sign in</button></p>
   </form>
 </section>"""
-    return _page(view, f"Sign in · {NAME}", main)
+    return _page(view, f"Sign in · {view.name}", main)
 
 
 def _choice(reader: Reader) -> str:
@@ -124,7 +126,7 @@ def _choice(reader: Reader) -> str:
 def not_found_page(view: View) -> str:
     """The page for a path where nothing stands."""
     main = '<section class="lead"><h1>There is no such page</h1><p><a href="/">To the front page</a></p></section>'
-    return _page(view, f"Not found · {NAME}", main)
+    return _page(view, f"Not found · {view.name}", main)
 
 
 def _page(view: View, title: str, main: str) -> str:
@@ -142,7 +144,7 @@ def _page(view: View, title: str, main: str) -> str:
 <body>
 <a class="skip" href="#main">To the story</a>
 <header>
-  <a class="name" href="/">{NAME}</a>
+  <a class="name" href="/">{escape(view.name)}</a>
   {_who(view)}
 </header>
 <div class="columns">

@@ -5,24 +5,30 @@ import importlib.util
 import os
 import secrets
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
+from viafoura_mw.demo import pages
 from viafoura_mw.demo.behind import Behind
 from viafoura_mw.demo.readers import SignIn
 from viafoura_mw.demo.site import Site
 from viafoura_mw.settings import Settings
+from viafoura_mw.sites import Hosts
 from viafoura_mw.testing import SimulatedViafoura
 from viafoura_mw.user.sources import parse
 
 if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 Door = Literal["wsgi", "asgi"]
+#: The sites of one process by their hosts, each with its settings.
+Served = Mapping[str, tuple[Site, Settings]]
 
 HOST: Final = "127.0.0.1"
+#: Names that browsers take for this machine's own without asking anybody (RFC 6761 §6.3).
+_TWO: Final = (("courier.localhost", pages.NAME), ("gazette.localhost", pages.OTHER_NAME))
 SERVERS: Final[dict[Door, str]] = {"asgi": "uvicorn", "wsgi": "waitress"}
 _LONGEST_PAGE: Final = 3  # seconds, and some: a page waits for Viafoura for two
 _THREADS: Final = 16  # of waitress: pages wait for Viafoura, and every open page looks for new calls
@@ -85,54 +91,87 @@ def settings_of(door: Door, viafoura: SimulatedViafoura, cookie_name: str) -> Se
     )
 
 
-def serve(wanted: Door | None, port: int, simulator_port: int, announce: Callable[[str, str, str], None]) -> None:
-    """Serve the demo until it is interrupted; ``announce`` is told its URL, the simulator's, and what serves it.
+def serve(
+    wanted: Door | None,
+    port: int,
+    simulator_port: int,
+    announce: Callable[[Sequence[tuple[str, str]], str], None],
+    *,
+    sites: int = 1,
+) -> None:
+    """Serve the demo until it is interrupted.
 
-    Raises :class:`CannotServe`.
+    ``sites``: 1, or 2 in one process, each with a host and a simulated Viafoura of its own. ``announce`` is told each
+    site's URL and its simulator's, and what serves them. Raises :class:`CannotServe`.
     """
     door = picked(wanted)
-    # A new key each time: the cookies of a demo that has ended open none of this one's sessions.
-    with listening(port) as listener, simulated(simulator_port, secrets.token_urlsafe()) as viafoura:
+    server = f"{SERVERS[door]}, {door.upper()}"
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(listening(port))
         port = listener.getsockname()[1]
-        server = f"{SERVERS[door]}, {door.upper()}"
-        # Cookies do not know ports: two demos at one time must not sign each other's readers out.
-        site = Site(Behind(viafoura), SignIn(secrets.token_urlsafe(), f"courier_{port}"), server)
-        settings = settings_of(door, viafoura, f"viafoura_mw_{port}")
-        announce(f"http://{HOST}:{port}/", viafoura.url, server)
+        served: dict[str, tuple[Site, Settings]] = {}
+        places: list[tuple[str, str]] = []
+        for host, name in ((HOST, pages.NAME),) if sites == 1 else _TWO:
+            # A new key each time: the cookies of a demo that has ended open none of this one's sessions.
+            viafoura = stack.enter_context(simulated(0 if served else simulator_port, secrets.token_urlsafe()))
+            # Cookies do not know ports: two demos at one time must not sign each other's readers out.
+            site = Site(Behind(viafoura), SignIn(secrets.token_urlsafe(), f"courier_{port}"), server, name)
+            served[host] = site, settings_of(door, viafoura, f"viafoura_mw_{port}")
+            places.append((f"http://{host}:{port}/", viafoura.url))
+        announce(places, server)
         with contextlib.suppress(KeyboardInterrupt):
-            _serve_wsgi(site, settings, listener) if door == "wsgi" else _serve_asgi(site, settings, listener)
+            (_serve_wsgi if door == "wsgi" else _serve_asgi)(served, listener)
 
 
-def wrapped_wsgi(site: Site, settings: Settings) -> "WSGIApplication":
-    """The site as a WSGI application, wrapped."""
+def _settings(served: Served) -> Settings:
+    """The settings of the one site, or of all by their hosts."""
+    of_hosts = tuple((host, settings) for host, (_, settings) in served.items())
+    return of_hosts[0][1] if len(of_hosts) == 1 else Settings(sites=of_hosts)
+
+
+def wrapped_wsgi(served: Served) -> "WSGIApplication":
+    """The sites as a WSGI application, wrapped."""
     from viafoura_mw.demo.wsgi_site import wsgi_site
     from viafoura_mw.wsgi import ViafouraMiddleware
 
-    return ViafouraMiddleware(wsgi_site(site), settings)
+    apps = {host: wsgi_site(site) for host, (site, _) in served.items()}
+    hosts = Hosts(apps.items(), next(iter(apps.values())))
+
+    def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        return hosts.choose(environ.get("HTTP_HOST", ""))(environ, start_response)
+
+    return ViafouraMiddleware(application, _settings(served))
 
 
-def wrapped_asgi(site: Site, settings: Settings) -> "ASGIApp":
-    """The site as an ASGI application, wrapped."""
+def wrapped_asgi(served: Served) -> "ASGIApp":
+    """The sites as an ASGI application, wrapped."""
     from viafoura_mw.asgi import ViafouraMiddleware
     from viafoura_mw.demo.asgi_site import asgi_site
 
-    return ViafouraMiddleware(asgi_site(site), settings)
+    apps = {host: asgi_site(site) for host, (site, _) in served.items()}
+    hosts = Hosts(apps.items(), next(iter(apps.values())))
+
+    async def application(scope: "Scope", receive: "Receive", send: "Send") -> None:
+        host = dict(scope["headers"]).get(b"host", b"")
+        await hosts.choose(host.decode("latin-1"))(scope, receive, send)
+
+    return ViafouraMiddleware(application, _settings(served))
 
 
-def _serve_wsgi(site: Site, settings: Settings, listener: socket.socket) -> None:
+def _serve_wsgi(served: Served, listener: socket.socket) -> None:
     from waitress.server import create_server
 
-    server = create_server(wrapped_wsgi(site, settings), sockets=[listener], threads=_THREADS)
+    server = create_server(wrapped_wsgi(served), sockets=[listener], threads=_THREADS)
     try:
         server.run()
     finally:
         server.close()
 
 
-def _serve_asgi(site: Site, settings: Settings, listener: socket.socket) -> None:
+def _serve_asgi(served: Served, listener: socket.socket) -> None:
     import uvicorn
 
     config = uvicorn.Config(
-        wrapped_asgi(site, settings), lifespan="off", log_level="warning", timeout_graceful_shutdown=_LONGEST_PAGE
+        wrapped_asgi(served), lifespan="off", log_level="warning", timeout_graceful_shutdown=_LONGEST_PAGE
     )
     uvicorn.Server(config).run(sockets=[listener])

@@ -86,12 +86,13 @@ class Watched(Protocol):
 
 
 class Site:
-    """Answers visits; ``server`` says what it runs on."""
+    """Answers visits; ``server`` says what it runs on, ``name`` what its pages are headed with."""
 
-    def __init__(self, viafoura: Watched, sign_in: SignIn, server: str) -> None:
+    def __init__(self, viafoura: Watched, sign_in: SignIn, server: str, name: str = pages.NAME) -> None:
         self._viafoura = viafoura
         self._sign_in = sign_in
         self._server = server
+        self._name = name
 
     def reader(self, cookies: str) -> Reader | None:
         """The signed-in reader of a ``Cookie`` header."""
@@ -117,7 +118,7 @@ class Site:
             return _reply(HTTPStatus.OK, media_type, content, ("Cache-Control", "no-cache"))
         if visit.path == "/behind/calls":
             return _json({"mood": self._viafoura.mood, "calls": [asdict(call) for call in self._viafoura.calls()]})
-        view = pages.View(visit.path, self.reader(visit.cookies), self._viafoura.mood, self._server)
+        view = pages.View(visit.path, self.reader(visit.cookies), self._viafoura.mood, self._server, self._name)
         if visit.path == "/":
             return _page(pages.front_page(view))
         if visit.path == "/sign-in":
@@ -146,7 +147,7 @@ class Site:
         if reader:
             return _see_other(_back(fields), ("Set-Cookie", self._sign_in.remembering(reader)))
         back = _back(fields)
-        view = pages.View(back, self.reader(visit.cookies), self._viafoura.mood, self._server)
+        view = pages.View(back, self.reader(visit.cookies), self._viafoura.mood, self._server, self._name)
         page = pages.sign_in_page(view, back, "Please type a name that can be read aloud.")
         return _page(page, HTTPStatus.UNPROCESSABLE_ENTITY)
 
@@ -159,7 +160,7 @@ class Site:
 
 def _seen_from(view: pages.View, path: str) -> pages.View:
     """``view`` of a page that is nothing to come back to: its forms lead to ``path``."""
-    return pages.View(path, view.reader, view.mood, view.server)
+    return pages.View(path, view.reader, view.mood, view.server, view.name)
 
 
 def _fields(encoded: str) -> dict[str, str]:
