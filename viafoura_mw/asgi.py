@@ -30,7 +30,7 @@ from viafoura_mw.settings import Settings
 from viafoura_mw.sites import Hosts
 from viafoura_mw.user.sources import UNBELIEVED
 from viafoura_mw.user.user import Reading
-from viafoura_mw.waiting import Timer, result_within, start_timer, taking
+from viafoura_mw.waiting import Lock, Timer, result_within, start_timer
 
 RawHeaders = list[tuple[bytes, bytes]]
 #: ASGI 3, and ASGI 2. Frameworks write the types of scope and messages each in a way of their own.
@@ -96,7 +96,8 @@ class ViafouraMiddleware:
         response = _Response(runtime, scope, send)
         try:
             await self._app(scope, receive, response.send)
-            await response.end(returned=True)
+            if response.is_ours:
+                await response.end(returned=True)
         except Exception:
             with suppress(Exception):  # what the application raised is what is to be seen
                 await response.end(returned=False)
@@ -207,14 +208,16 @@ class _Response:
         self._gone = False  # the head has been given to the server
         self._has_trailers = False
         self._said: dict[str, object] = {}  # the response's headers for `response:` sources
-        self._lock: anyio.Lock | None = None
+        self._lock: Lock | None = None
         self._timer: Timer | None = None
         self._is_timed = False  # the timer's own task is at work
         self._failure: BaseException | None = None  # of a send that the timer made
         self._as_sent: dict[str, tuple[Any, Any]] | None = None  # what is put back once the head has come
         self._believed = runtime.proxies.is_configured and self._is_from_proxy()
-        if self._fields and wants_html(self._fields.get(b"accept", ""), self._fields.get(b"hx-request", "")):
-            self._withhold()
+        if self._fields:
+            accept = self._fields.get(b"accept", "")  # a browser's says so without a further look
+            if "text/html" in accept or wants_html(accept, self._fields.get(b"hx-request", "")):
+                self._withhold()
 
     # What the application sees of the request.
 
@@ -275,18 +278,19 @@ class _Response:
                 self._restore()
             if self._may_concern_us(message):
                 self._exchange = self._begun()
-                self._lock = anyio.Lock()
+                self._lock = Lock()
             else:
                 self._is_aside = True
         exchange, lock = self._exchange, self._lock
         if self._is_aside or exchange is None or lock is None:
             await self._server_send(message)
             return
-        try:
-            await taking(lock)
-        except BaseException:  # while the timer waits for a login
-            self._cancel_timer()
-            raise
+        if not lock.take_if_free():
+            try:
+                await lock.take()
+            except BaseException:  # while the timer waits for a login
+                self._cancel_timer()
+                raise
         try:
             if self._failure is not None:
                 raise self._failure
@@ -302,8 +306,9 @@ class _Response:
         headers = message.get("headers", ())
         if not isinstance(headers, list | tuple):
             return True
-        for name, value in headers:
-            if _name(name) == b"content-type" and "text/html" in _text(value).lower():
+        for name, value in headers:  # of every response
+            lower = name.lower() if name.__class__ is bytes else _name(name)
+            if lower == b"content-type" and "text/html" in _text(value).lower():
                 return runtime.cookie.name in self._cookies or self._reader.may_find(self._root)
         return False
 
@@ -360,7 +365,7 @@ class _Response:
 
     async def _hold_is_over(self, exchange: Exchange) -> None:
         assert self._lock is not None
-        await taking(self._lock)
+        await self._lock.take()
         self._is_timed = True
         try:
             await self._carry_out(exchange, exchange.hold_over())
@@ -374,37 +379,36 @@ class _Response:
     # What the exchange says.
 
     async def _carry_out(self, exchange: Exchange, effects: Effects) -> None:
+        # By their classes, not by patterns, which take several times as long.
         for effect in effects:  # an answer's effects are put behind its question, which is the last
-            match effect:
-                case says.SendHead(headers):
-                    if not self._is_timed:
-                        self._cancel_timer()
-                    await self._server_send(self._head.as_it_came() if headers is None else self._with_headers(headers))
-                    self._gone = True
-                case says.Pass(items):
-                    for item in items:
-                        await self._server_send(item.as_it_came())
-                case says.SendBody(data, more):
-                    await self._server_send({"type": _BODY, "body": data, "more_body": more})
-                case says.SendTrailers(headers):
-                    await self._server_send(self._with_headers(headers))
-                case says.ReadUser() | says.AwaitSession():
-                    effects += await self._answered(exchange, effect)
-                case _:
-                    self._see_to(exchange, effect)
+            if isinstance(effect, says.SendHead):
+                if not self._is_timed:
+                    self._cancel_timer()
+                headers = effect.headers
+                await self._server_send(self._head.as_it_came() if headers is None else self._with_headers(headers))
+                self._gone = True
+            elif isinstance(effect, says.Pass):
+                for item in effect.items:
+                    await self._server_send(item.as_it_came())
+            elif isinstance(effect, says.SendBody):
+                await self._server_send({"type": _BODY, "body": effect.data, "more_body": effect.more})
+            elif isinstance(effect, says.SendTrailers):
+                await self._server_send(self._with_headers(effect.headers))
+            elif isinstance(effect, says.QUESTIONS):
+                effects += await self._answered(exchange, effect)
+            else:
+                self._see_to(exchange, effect)
 
     def _see_to(self, exchange: Exchange, effect: says.Effect) -> None:
         """Carry out what neither sends nor asks."""
-        sessions = self._runtime.sessions
-        match effect:
-            case says.StandAside():
-                self._is_aside = not self._has_trailers  # which may describe the page as it was
-            case says.Hold(seconds):
-                self._timer = start_timer(seconds, partial(self._hold_is_over, exchange))
-            case says.EndSessions(ids, marks, by_page):
-                sessions.end(ids, marks, by_page=by_page)
-            case says.StartLogin(request, old_session_id):
-                sessions.start(request, old_session_id)
+        if isinstance(effect, says.StandAside):
+            self._is_aside = not self._has_trailers  # which may describe the page as it was
+        elif isinstance(effect, says.Hold):
+            self._timer = start_timer(effect.seconds, partial(self._hold_is_over, exchange))
+        elif isinstance(effect, says.EndSessions):
+            self._runtime.sessions.end(effect.ids, effect.marks, by_page=effect.by_page)
+        elif isinstance(effect, says.StartLogin):
+            self._runtime.sessions.start(effect.request, effect.old_session_id)
 
     async def _answered(self, exchange: Exchange, question: says.Question) -> Effects:
         try:
@@ -437,22 +441,26 @@ class _Response:
         return self._reader.read_free(self._root, self._expected)
 
     def _root(self, kind: str) -> Any:
-        match kind:
-            case "scope":
-                return self._scope
-            case "response":
-                return self._said
-            case "header":
-                return _Headers(self._scope["headers"]) if self._believed else UNBELIEVED
+        if kind == "scope":
+            return self._scope
+        if kind == "response":
+            return self._said
+        if kind == "header":
+            return _Headers(self._scope["headers"]) if self._believed else UNBELIEVED
         return None
 
     # The end.
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether an exchange has looked at the response."""
+        return self._exchange is not None
 
     async def end(self, *, returned: bool) -> None:
         """Let go of what is held when the application has ``returned``, or raised, before its response is complete."""
         if self._exchange is None or self._lock is None:
             return
-        await taking(self._lock)  # the timer may be sending
+        await self._lock.take()  # the timer may be sending
         try:
             if not self._is_aside:
                 await self._carry_out(self._exchange, self._exchange.ended(returned=returned))
@@ -461,9 +469,10 @@ class _Response:
 
     def close(self) -> None:
         """Give back what the hold took, whether the response was completed, broken off or cancelled."""
-        self._restore()
-        self._cancel_timer()
+        if self._as_sent:
+            self._restore()
         if self._exchange is not None:
+            self._cancel_timer()
             self._exchange.close()
 
     def _cancel_timer(self) -> None:
@@ -523,10 +532,11 @@ def _fields_of(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
     repeated: dict[bytes, list[str]] = {}
     for name, value in headers:
         if name in _OF_INTEREST:
+            text = value.decode("latin-1") if value.__class__ is bytes else _text(value)
             if name in fields:
-                repeated.setdefault(name, [fields[name]]).append(_text(value))
+                repeated.setdefault(name, [fields[name]]).append(text)
             else:
-                fields[name] = _text(value)
+                fields[name] = text
     for name, values in repeated.items():
         fields[name] = ("; " if name == b"cookie" else ", ").join(values)
     return fields

@@ -1,7 +1,10 @@
 """A wait that is broken off while the application goes on: what it sends after that is dropped."""
 
 import asyncio
+import os
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,16 +32,22 @@ def patient(viafoura: SimulatedViafoura) -> Settings:
 
 
 @pytest.fixture
-def alarm() -> Iterator[None]:
-    """An alarm that rings a little later, in whatever the main thread does then."""
+def alarm(viafoura: SimulatedViafoura) -> Iterator[None]:
+    """An alarm that rings in the main thread while the login is waited for."""
 
     def ring(*_: object) -> None:
         raise Alarm
 
+    def set_off() -> None:
+        viafoura.wait_for("login", timeout=60)
+        time.sleep(0.3)  # the page waits from about then on
+        os.kill(os.getpid(), signal.SIGALRM)
+
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    thread = threading.Thread(target=set_off)
+    thread.start()
     yield
-    signal.setitimer(signal.ITIMER_REAL, 0.0)
+    thread.join()
     signal.signal(signal.SIGALRM, before)
 
 
@@ -66,6 +75,7 @@ def test_asgi_drops_what_a_site_sends_after_its_own_deadline(patient: Settings, 
     anyio.run(asgi.ViafouraMiddleware(site, patient), scope_of(headers=ACCEPT), None, send)
 
     assert [message.get("status", message.get("body")) for message in messages] == [200, PAGE]
+    viafoura.wait_for("login", timeout=60)
     assert viafoura.count("login") == 1
 
 

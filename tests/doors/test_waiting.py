@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from viafoura_mw.waiting import result_within, start_timer
+from viafoura_mw.waiting import Lock, result_within, start_timer
 
 LONG = 600.0  # seconds; no test takes so long, whatever machine it runs on
 
@@ -225,6 +225,65 @@ class TestTimer:
         with caplog.at_level(logging.WARNING):
             run(backend, leave)
         assert not caplog.records
+
+
+@both_loops
+class TestLock:
+    """Lets one task in at a time."""
+
+    def test_is_given_to_whoever_has_waited_longest(self, backend: str) -> None:
+        """Messages leave in the order in which they came."""
+        order: list[int] = []
+
+        async def wait() -> None:
+            lock = Lock()
+
+            async def enter(number: int) -> None:
+                await lock.take()
+                order.append(number)
+                await turns()
+                lock.release()
+
+            async with anyio.create_task_group() as tasks:
+                await lock.take()
+                for number in range(3):
+                    tasks.start_soon(enter, number)
+                    await turns()
+                assert not lock.take_if_free()
+                lock.release()
+            assert lock.take_if_free()
+
+        run(backend, wait)
+        assert sorted(order) == order == [0, 1, 2]
+
+    @pytest.mark.parametrize("has_turn", [False, True], ids=["before its turn", "as its turn comes"])
+    def test_is_not_lost_by_a_task_that_is_cancelled(self, backend: str, has_turn: bool) -> None:
+        """The next one has it, or nobody."""
+
+        async def wait() -> None:
+            lock, entered = Lock(), []
+
+            async def enter(number: int, scope: anyio.CancelScope) -> None:
+                with scope:
+                    await lock.take()
+                    entered.append(number)
+                    lock.release()
+
+            scopes = [anyio.CancelScope() for _ in range(2)]
+            with anyio.fail_after(LONG):
+                async with anyio.create_task_group() as tasks:
+                    await lock.take()
+                    for number, scope in enumerate(scopes):
+                        tasks.start_soon(enter, number, scope)
+                        await turns()
+                    scopes[0].cancel()
+                    if not has_turn:
+                        await turns()
+                    lock.release()
+            assert entered == [1]
+            assert lock.take_if_free()
+
+        run(backend, wait)
 
 
 def test_imports_no_trio_on_asyncio(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,6 +169,8 @@ def parse(value: str) -> str | None:
 
     ``None`` where it is not understood, or where there is more than one.
     """
+    if not value:
+        return "identity"
     codings = [coding for coding in map(_canonical, value.split(",")) if coding != "identity"]
     if not codings:
         return "identity"

@@ -261,7 +261,7 @@ class SessionCookie:
         if self.name not in cookie_header:
             return NOTHING
         now = self._clock()
-        found = [one for one in self._authentic(cookie_header) if self._lives(one, now)]
+        found = [*self._living(cookie_header, now)]
         if len(found) == 1 and not (found[0].sessions and found[0].sessions[0].damped_until):
             return found[0]  # as remembered: nearly every page's
         return _together(found, now) if found else NOTHING
@@ -343,8 +343,8 @@ class SessionCookie:
         """Whether the cookie carries ``Secure`` when the request came over https (``secure``) or did not."""
         return self._secure == "1" or (self._secure == "auto" and secure)
 
-    def _authentic(self, cookie_header: str) -> Iterator[Brought]:
-        """Each cookie whose seal is right, alone. Of one that is sent twice the second is passed over."""
+    def _living(self, cookie_header: str, now: float) -> Iterator[Brought]:
+        """Each cookie whose seal is right and whose time is not over, alone. Of one that is sent twice the first."""
         seen: set[str] = set()
         for match in self._shaped.finditer(cookie_header):
             if match[1] in seen:
@@ -353,9 +353,11 @@ class SessionCookie:
                 return
             seen.add(match[1])
             try:
-                yield self._opened(match[1])
+                one = self._opened(match[1])
             except ValueError:
                 continue
+            if self._lives(one, now):
+                yield one
 
     def _lives(self, one: Brought, now: float) -> bool:
         """Whether the time of a single cookie is not over."""

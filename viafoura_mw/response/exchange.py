@@ -52,6 +52,8 @@ Item = Any
 class State(Enum):
     """Where an exchange stands."""
 
+    __hash__ = object.__hash__  # Enum's own is a function in Python, and every step looks a state up
+
     FRESH = auto()  # no head yet
     HOLDING = auto()  # the head is kept, the tag is looked for
     READING = auto()  # the head is kept, the door was asked who the user is
@@ -154,6 +156,7 @@ class StartLogin(NamedTuple):
 
 
 Question = ReadUser | AwaitSession
+QUESTIONS: Final = (ReadUser, AwaitSession)
 Effect = SendHead | Pass | SendBody | SendTrailers | StandAside | Hold | Question | EndSessions | StartLogin
 Effects = list[Effect]
 

@@ -186,13 +186,15 @@ def with_cookie(headers: Headers, set_cookie: str) -> Headers:
 def with_length(headers: Headers, length: int | None) -> Headers:
     """``headers`` with this ``Content-Length``, in its old place if there was one; without any for ``None``."""
     kept: Headers = []
+    framed = False
     for name, value in headers:
-        if name.lower() != "content-length":
+        lower = name.lower()
+        framed = framed or lower == "transfer-encoding"
+        if lower != "content-length":
             kept.append((name, value))
         elif length is not None:
             kept.append((name, str(length)))
             length = None
-    framed = any(name.lower() == "transfer-encoding" for name, _ in kept)
     if length is not None and not framed:
         kept.append(("Content-Length", str(length)))
     return kept

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from viafoura_mw.log import Notices
 from viafoura_mw.user import fields
-from viafoura_mw.user.once import Once
 from viafoura_mw.user.presets import Preset
 from viafoura_mw.user.sources import REMOTE_USER, UNBELIEVED, Absence, Source, resolve, says, says_nobody
 from viafoura_mw.user.user import Nobody, NotKnown, Reading, User
@@ -45,8 +44,19 @@ class Places:
         self._root = root
         self._by_server = by_server
         self._load = load
-        #: The user object, or an absence.
-        self.user: Callable[[], Any] = Once(self._find_user)
+        self._found: Any = None  # the user object, or an absence
+        self._failure: Exception | None = None
+
+    def user(self) -> Any:
+        """The user object, or an absence; raises as the site does."""
+        if self._found is None and self._failure is None:
+            try:
+                self._found = self._find_user()
+            except Exception as error:
+                self._failure = error
+        if self._failure is not None:
+            raise self._failure
+        return self._found
 
     def look(self, source: Source) -> Any:
         """The value of a source, an :class:`Absence`, or ``UNBELIEVED``; raises as the site does."""

@@ -68,7 +68,8 @@ class Tokenizer:
         self._begins: int | None = None
         self._elements = OpenElements()
         self._passed_over = PassedOver()
-        self._state: Callable[[bytes, int], int] = self._data
+        #: A function of the class: a method of this object would hold the object, and only the collector would end it.
+        self._state: Callable[[Tokenizer, bytes, int], int] = Tokenizer._data
         self._name = b""
         self._kind = _Tag.START
         self._part = _Part.TAG_NAME
@@ -82,7 +83,7 @@ class Tokenizer:
         """
         self._special = 0
         while position < end and not self.finished:
-            following = self._state(data, position)
+            following = self._state(self, data, position)
             if following < 0:
                 return ~following
             position = following
@@ -99,7 +100,7 @@ class Tokenizer:
             self._begins = None
         if self._begins is not None:
             return self._begins, self._begins if self._name == SCRIPT else len(data)
-        may_begin = self._state == self._data and self._counts() and tokens.SCRIPT_TO_BE.match(data, position)
+        may_begin = self._state is Tokenizer._data and self._counts() and tokens.SCRIPT_TO_BE.match(data, position)
         return position, position if may_begin else len(data)
 
     def forget(self, data: bytes, length: int) -> None:
@@ -153,7 +154,7 @@ class Tokenizer:
         closing = tokens.SCRIPT_DATA.search(data, less) if less >= 0 else None
         if closing and data.startswith(b">", closing.end()) and closing[0] != b"<!--":
             return closing.end() + 1
-        self._name, self._state = SCRIPT, self._script
+        self._name, self._state = SCRIPT, Tokenizer._script
         return end
 
     def _skip_plain(self, data: bytes, position: int) -> int:
@@ -175,14 +176,14 @@ class Tokenizer:
             at_once = tokens.COMMENT_CLOSED_AT_ONCE.match(data, position + 4)
             if at_once:
                 return at_once.end()
-            self._state = self._comment
+            self._state = Tokenizer._comment
             return self._comment(data, position + 4)
         if self._elements.foreign and data.startswith(b"<![CDATA[", position):
             self.finished = self._elements.doubtful  # it is a comment where svg is over
-            self._state = self._cdata
+            self._state = Tokenizer._cdata
             return position + 9
         if data[position + 1] in b"!?/":
-            self._state = self._bogus_comment
+            self._state = Tokenizer._bogus_comment
             return position + 2
         return position + 1
 
@@ -200,7 +201,7 @@ class Tokenizer:
         end = closing.search(data, position)
         if not end:
             return ~max(position, len(data) - undecided)
-        self._state = self._data
+        self._state = Tokenizer._data
         return end.end()
 
     def _text(self, data: bytes, position: int) -> int:
@@ -216,20 +217,24 @@ class Tokenizer:
         less = data.find(b"<", position)
         if less < 0:
             return len(data)
-        return self._in_script(tokens.SCRIPT_DATA, self._script_escaped, data, less)
+        return self._in_script(tokens.SCRIPT_DATA, Tokenizer._script_escaped, data, less)
 
     def _script_escaped(self, data: bytes, position: int) -> int:
         """Script data escaped states (§13.2.5.20 to .22), after ``<!--``."""
-        return self._in_script(tokens.SCRIPT_ESCAPED, self._script_double_escaped, data, position)
+        return self._in_script(tokens.SCRIPT_ESCAPED, Tokenizer._script_double_escaped, data, position)
 
     def _in_script(
-        self, pattern: re.Pattern[bytes], deeper: Callable[[bytes, int], int], data: bytes, position: int
+        self,
+        pattern: re.Pattern[bytes],
+        deeper: "Callable[[Tokenizer, bytes, int], int]",
+        data: bytes,
+        position: int,
     ) -> int:
         found = pattern.search(data, position)
         if not found:
             return ~max(position, len(data) - len("</script"))
         if found[0] == b"-->":
-            self._state = self._script
+            self._state = Tokenizer._script
             return found.end()
         if found[0].startswith(b"</"):
             return self._open(data, found.start(), found.end(), _Tag.END_OF_TEXT, SCRIPT)
@@ -242,7 +247,7 @@ class Tokenizer:
         found = tokens.SCRIPT_DOUBLE_ESCAPED.search(data, position)
         if not found:
             return ~max(position, len(data) - len("</script"))
-        self._state = self._script if found[0] == b"-->" else self._script_escaped
+        self._state = Tokenizer._script if found[0] == b"-->" else Tokenizer._script_escaped
         return found.end()
 
     def _open(self, data: bytes, start: int, position: int, kind: _Tag, name: bytes) -> int:
@@ -252,7 +257,7 @@ class Tokenizer:
         if rest:
             return self._close(rest.end(), bool(rest[1]), data[start : rest.end()] if kind is _Tag.START else b"")
         self._begins = start if kind is _Tag.START and self._needs_spelling() else None
-        self._state, self._part, self._solidus = self._tag, _Part.BEFORE_NAME, False
+        self._state, self._part, self._solidus = Tokenizer._tag, _Part.BEFORE_NAME, False
         attributes = tokens.WHOLE_ATTRIBUTES.match(data, position)
         return attributes.end() if attributes else position
 
@@ -302,7 +307,7 @@ class Tokenizer:
 
     def _close(self, end: int, self_closing: bool, spelling: bytes) -> int:
         """A tag has ended; ``spelling`` is the whole start tag, empty when it is not needed or too long."""
-        self._state = self._data
+        self._state = Tokenizer._data
         if self._kind is _Tag.END_OF_TEXT:
             return end
         if self._kind is _Tag.END:
@@ -319,9 +324,9 @@ class Tokenizer:
             case Next.LOST:
                 self.finished = True
             case Next.SCRIPT:
-                self._state = self._script
+                self._state = Tokenizer._script
             case Next.TEXT:
-                self._state = self._text
+                self._state = Tokenizer._text
             case _:
                 pass
         return end
