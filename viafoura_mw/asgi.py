@@ -418,6 +418,8 @@ class _Response:
                 return self._scope
             case "response":
                 return self._said
+            case "session":
+                return self._scope.get("session")
             case "header":
                 return _Headers(self._scope["headers"]) if self._believed else UNBELIEVED
         return None

@@ -56,7 +56,9 @@ def runtime_of(settings: Settings, *, otherwise: str) -> Runtime:
     ``otherwise``: the preset that ``VIAFOURA_USER=auto`` means where no framework is recognised.
     """
     notices = Notices()
-    reader = UserReader(settings.user, settings.user_sources, notices, otherwise=otherwise)
+    reader = UserReader(
+        settings.user, settings.user_sources, notices, otherwise=otherwise, impersonation=settings.impersonation
+    )
     cookie = cookie_of(settings)
     sessions = Sessions(viafoura_of(settings), timeout=settings.timeout, session_ttl=settings.session_ttl)
     policy = Policy(

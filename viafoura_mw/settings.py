@@ -55,6 +55,8 @@ class Settings:
     user_name: tuple[Source, ...] = ()
     user_email: tuple[Source, ...] = ()
     user_strip_realm: bool = False
+    # Off: what staff write or read as a user would be that user's own at Viafoura.
+    impersonation: bool = False
     trusted_proxies: tuple[Network | Literal["unix"], ...] = ()
     proxy_secret: tuple[str, ...] = field(default=(), repr=False)
     include: tuple[str, ...] = ("/*",)
@@ -300,6 +302,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "VIAFOURA_USER_NAME": sources.parse,
     "VIAFOURA_USER_EMAIL": sources.parse,
     "VIAFOURA_USER_STRIP_REALM": _flag,
+    "VIAFOURA_IMPERSONATION": _flag,
     "VIAFOURA_TRUSTED_PROXIES": _networks,
     "VIAFOURA_PROXY_SECRET": _proxy_secrets,
     "VIAFOURA_INCLUDE": _paths,

@@ -402,6 +402,8 @@ class _Response:
                 return self._environ
             case "response":
                 return self._said
+            case "session":
+                return self._environ.get("beaker.session")
             case "header":
                 return _Headers(self._environ) if self._believed else UNBELIEVED
         return None
