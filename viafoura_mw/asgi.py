@@ -418,6 +418,8 @@ class _Response:
                 return self._scope
             case "response":
                 return self._said
+            case "jwt" if tokens := self._runtime.tokens:
+                return tokens.presented(_Headers(self._scope["headers"]), self._cookies)
             case "session":
                 return self._scope.get("session")
             case "header":

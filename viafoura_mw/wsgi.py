@@ -402,6 +402,9 @@ class _Response:
                 return self._environ
             case "response":
                 return self._said
+            case "jwt" if tokens := self._runtime.tokens:
+                self.may_owe_calls = self.may_owe_calls or tokens.are_put_off
+                return tokens.presented(_Headers(self._environ), self._cookies)
             case "session":
                 return self._environ.get("beaker.session")
             case "header":

@@ -21,7 +21,7 @@ LAYERS = """
     errors log dotenv interface per_process
     environment
     user.user user.fields user.once user.sources
-    user.presets
+    user.presets user.jwt
     settings
     user.frameworks user.reading
     user.reader
@@ -30,7 +30,7 @@ LAYERS = """
     viafoura.connecting viafoura.reading
     viafoura.socks
     viafoura.transport
-    viafoura.client
+    viafoura.client user.jwks
     viafoura.logouts viafoura.limits
     viafoura.logins
     viafoura.sessions
@@ -139,7 +139,7 @@ def test_few_know_a_library(library: str) -> None:
 
 def test_imports_no_other_library_by_name() -> None:
     """What is neither the standard library's nor listed here is optional, and imported where it is asked for."""
-    optional = {"brotli", "brotlicffi", "zstandard", "uvicorn", "waitress", "pytest", "gunicorn"}
+    optional = {"jwt", "brotli", "brotlicffi", "zstandard", "uvicorn", "waitress", "pytest", "gunicorn"}
     tops = {other.partition(".")[0] for name in MODULES for other in _imports(name)}
     assert tops - sys.stdlib_module_names - {PACKAGE} <= {*FOREIGN, *optional}
 

@@ -15,7 +15,7 @@ from viafoura_mw.user.reading import Load, Places, Root, read_id, read_user
 from viafoura_mw.user.sources import LENT, UNBELIEVED, Source, UserSources
 from viafoura_mw.user.user import NotKnown, Reading, User
 
-_OF_REQUEST: Final = ("environ", "scope", "header")
+_OF_REQUEST: Final = ("environ", "scope", "header", "jwt")
 _OF_FRAMEWORK: Final = ("user", *LENT)
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -203,6 +203,8 @@ def _may_lead_somewhere(source: Source, value: Any) -> bool:
     """Whether ``source`` may lead from ``value`` to something, as far as headers and plain dicts tell."""
     if source.kind == "header":
         return value is not None and value is not UNBELIEVED and source.steps[0] in value
+    if source.kind == "jwt":  # which is not verified to tell
+        return value is not None and bool(value.is_there)
     for step in source.steps:
         if type(value) is not dict:
             break

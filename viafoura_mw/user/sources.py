@@ -71,7 +71,7 @@ class _Unbelieved(Enum):
     UNBELIEVED = auto()
 
 
-#: A door's root of ``header:`` sources where the peer is not believed, which is not the same as "no header".
+#: What stands where a ``header:`` source's peer is not believed, or a token's signature: not the same as "no header".
 UNBELIEVED: Final = _Unbelieved.UNBELIEVED
 
 _MISSING: Final = object()
@@ -93,10 +93,10 @@ class Source:
     def place(self) -> int:
         """How many of the steps lead to the place that somebody must have laid out for the source to say anything.
 
-        Servers lay ``scope["state"]`` out for every request: the place is what is kept in it. A session that is there
-        is the place itself: to sign out takes a key from it.
+        Servers lay ``scope["state"]`` out for every request: the place is what is kept in it. A session or a
+        token that is there is the place itself: to sign out takes a key from the session.
         """
-        if self.kind == "session":
+        if self.kind in ("session", "jwt"):
             return 0
         return 2 if self.kind == "scope" and self.steps[0] == "state" else 1
 

@@ -118,6 +118,14 @@ class Sessions:
         for session_id in ids:
             self.logout(session_id)
 
+    def later(self, job: Callable[[float | None], object]) -> bool:
+        """Do a call for which no page waits, where probes are made; ``False`` if there is no place for it now.
+
+        ``job`` is told the seconds that it may take, ``None`` where that is its own to say.
+        """
+        workers = self._here.get().workers
+        return workers.probes.submit(partial(job, workers.limit))
+
     def drain(self, timeout: float) -> None:
         """Wait until the logouts asked for have ended, at most ``timeout`` seconds."""
         self._here.get().workers.drain(timeout)
