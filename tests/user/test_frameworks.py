@@ -39,10 +39,11 @@ def test_imports_no_framework() -> None:
 
 def test_does_without_what_the_site_has_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each framework is optional."""
-    for name in ("django.core.handlers", "flask", "pyramid.router"):
+    for name in ("django.core.handlers", "flask", "pyramid.router", "quart", "cherrypy"):
         for module in [module for module in sys.modules if f"{module}.".startswith(f"{name}.")]:
             monkeypatch.delitem(sys.modules, module)
     assert frameworks.prepare() == frameworks.RECOGNISED
+    assert frameworks.prepare(frameworks.LENDERS) == frameworks.LENDERS
     assert frameworks.recognised(asgi=True) is frameworks.recognised(asgi=False) is None
 
 

@@ -285,6 +285,12 @@ class TestKeys:
         with pytest.raises(ValueError, match=problem):
             algorithms_of(names)
 
+    def test_of_another_curve_are_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """RFC 7518 §3.4 gives each curve an algorithm, which older versions of PyJWT do not look at."""
+        monkeypatch.setattr(jwt.algorithms.ECAlgorithm, "prepare_key", lambda *_: pair("P-384"))
+        with pytest.raises(ValueError, match="has no public key"):
+            keys_of(public_pem("P-384"), ["ES256"])
+
     def test_show_nothing(self) -> None:
         """In no repr."""
         (key,) = keys_of(SECRET, ["HS256"])

@@ -51,8 +51,9 @@ class UserReader:
         self._reads_response = any(source.kind == "response" for source in sources.id)
         every = (*sources.id, *sources.name, *sources.email)
         self._environ_keys = tuple({source.steps[0] for source in every if source.kind == "environ"})
-        self._unhooked = self._to_hook()
+        self._unhooked = (*self._to_hook(), *frameworks.SHOWN)
         self._hook()
+        self._unhooked = tuple(name for name in self._unhooked if name not in frameworks.SHOWN)
 
     @property
     def framework(self) -> str | None:

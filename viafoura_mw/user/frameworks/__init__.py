@@ -15,13 +15,14 @@ from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from viafoura_mw.user.frameworks import beaker, cherrypy, django, flask, flask_login, pyramid, quart
+from viafoura_mw.user.frameworks import beaker, cherrypy, datasette, django, flask, flask_login, pyramid, quart
 from viafoura_mw.user.frameworks.served import Served, expect, left
 from viafoura_mw.user.sources import Absence
 
 __all__ = [
     "LENDERS",
     "RECOGNISED",
+    "SHOWN",
     "Load",
     "Served",
     "expect",
@@ -57,7 +58,9 @@ _LENDERS: Final[Mapping[str, ModuleType]] = {
     "cherrypy": cherrypy,
 }
 LENDERS: Final = (*_LENDERS,)
-_HOOKED: Final = {**_FRAMEWORKS, **_LENDERS}
+#: What shows its user in the scope: hooked once, when a reader is made.
+SHOWN: Final = ("datasette",)
+_HOOKED: Final = {**_FRAMEWORKS, **_LENDERS, "datasette": datasette}
 _LEFT_AS: Final = {"quart-auth": "quart"}  # where that is not the preset's name
 
 

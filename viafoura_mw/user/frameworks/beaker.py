@@ -5,7 +5,7 @@ that the site has not accessed is loaded in a copy that does neither.
 """
 
 import time
-from http.cookies import CookieError, SimpleCookie
+from http.cookies import SimpleCookie
 from typing import Any
 
 
@@ -21,7 +21,7 @@ def data_of(session: Any) -> dict[str, Any]:
     if known["_sess"] is not None:
         return dict.copy(known["_sess"])
     params, cookies = known["_params"], known["_environ"].get("HTTP_COOKIE", "")
-    if not _has(cookies, params.get("key", "beaker.session.id")):
+    if params.get("key", "beaker.session.id") not in SimpleCookie(cookies):
         return {}  # to load a session that is not there would make one, with a lock of its own
     copy = type(session)(known["_environ"], **{**params, "timeout": None, "invalidate_corrupt": False})
     loaded = copy._session()
@@ -29,10 +29,3 @@ def data_of(session: Any) -> dict[str, Any]:
     timeout, accessed = params.get("timeout"), getattr(loaded, "last_accessed", data.get("_accessed_time"))
     has_expired = timeout is not None and accessed is not None and time.time() - accessed > int(timeout)
     return {} if has_expired else data
-
-
-def _has(cookies: str, name: str) -> bool:
-    try:
-        return name in SimpleCookie(cookies)
-    except CookieError:
-        return False
