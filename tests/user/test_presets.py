@@ -35,9 +35,7 @@ def test_reads_these_sources_for_ever(name: str, user_id: str, user_name: str, e
 
 def test_auto_and_all_presets_can_be_named() -> None:
     """``VIAFOURA_USER`` takes the contract's names, and no other."""
-    contract = (
-        "auto off remote-user scope django flask-login pyramid cherrypy quart-auth shibboleth oauth2-proxy authelia"
-    )
+    contract = "auto off remote-user scope django flask-login pyramid cherrypy quart-auth zope shibboleth oauth2-proxy authelia"
     assert sorted(NAMES) == sorted(contract.split())
 
 

@@ -60,6 +60,7 @@ PRESETS: Final = {
     "pyramid": _framework("pyramid", "user:authenticated_userid"),
     "cherrypy": _framework("cherrypy", "user:id"),
     "quart-auth": _framework("quart-auth", "user:auth_id"),
+    "zope": Preset(_fields("user:id", "user:fullname|user:username", "user:email"), framework="zope"),
     "shibboleth": Preset(
         _fields("environ:eppn|environ:REMOTE_USER", "environ:displayName|environ:cn", "environ:mail", separator=";")
     ),

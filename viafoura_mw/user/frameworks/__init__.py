@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from viafoura_mw.user.frameworks import beaker, cherrypy, datasette, django, flask, flask_login, pyramid, quart
+from viafoura_mw.user.frameworks import beaker, cherrypy, datasette, django, flask, flask_login, pyramid, quart, zope
 from viafoura_mw.user.frameworks.served import Served, expect, left
 from viafoura_mw.user.sources import Absence
 
@@ -48,6 +48,7 @@ _FRAMEWORKS: Final[Mapping[str, ModuleType]] = {
     "pyramid": pyramid,
     "cherrypy": cherrypy,
     "quart-auth": quart,
+    "zope": zope,
 }
 #: Those whose session or ``g`` is lent, by the names under which their hooks leave it.
 _LENDERS: Final[Mapping[str, ModuleType]] = {
