@@ -447,6 +447,10 @@ class _Response:
             return self._said
         if kind == "header":
             return _Headers(self._scope["headers"]) if self._believed else UNBELIEVED
+        if kind == "jwt" and (tokens := self._runtime.tokens) is not None:
+            return tokens.presented(_Headers(self._scope["headers"]), self._cookies)
+        if kind == "session":
+            return self._scope.get("session")
         return None
 
     # The end.

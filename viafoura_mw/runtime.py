@@ -16,6 +16,8 @@ from viafoura_mw.response.request import RequestRules
 from viafoura_mw.settings import THE_ENVIRONMENTS, Settings
 from viafoura_mw.sites import Hosts
 from viafoura_mw.user.frameworks.django import session_cookie
+from viafoura_mw.user.jwks import FetchedKeys
+from viafoura_mw.user.jwt import GivenKeys, Keys, Terms, Tokens, keys_of
 from viafoura_mw.user.reader import UserReader
 from viafoura_mw.viafoura.client import CallTold, Viafoura
 from viafoura_mw.viafoura.sessions import Sessions
@@ -34,7 +36,7 @@ class Runtime:
     ``understood`` are the content codings that pages may come in; ``response_headers`` are the lower-case names of
     those that the application sets for us; ``looks_at_every_response`` says that there is something to do with
     responses that are no pages; ``is_for_frames`` that the cookie comes back in frames on other sites, where the site's
-    own cookies may stay behind.
+    own cookies may stay behind; ``tokens`` finds those of ``jwt:`` sources.
     """
 
     policy: Policy
@@ -48,6 +50,7 @@ class Runtime:
     response_headers: frozenset[str]
     looks_at_every_response: bool
     is_for_frames: bool
+    tokens: Tokens | None
 
     def may_be_signed_in_by(self, cookies: str) -> bool:
         """Whether a ``Cookie`` header may be a signed-in user's."""
@@ -108,7 +111,9 @@ def runtime_of(
     told.
     """
     notices = Notices(site=site)
-    reader = UserReader(settings.user, settings.user_sources, notices, otherwise=otherwise)
+    reader = UserReader(
+        settings.user, settings.user_sources, notices, otherwise=otherwise, impersonation=settings.impersonation
+    )
     cookie = cookie_of(settings)
     sessions = Sessions(
         viafoura_of(settings, told=told.call if told else None),
@@ -155,7 +160,27 @@ def runtime_of(
         response_headers=own_headers,
         looks_at_every_response=bool(own_headers or settings.logout_paths or settings.debug_header or told),
         is_for_frames=settings.cookie_samesite == "none",
+        tokens=_tokens_of(settings, sessions, notices),
     )
+
+
+def _tokens_of(settings: Settings, sessions: Sessions, notices: Notices) -> Tokens | None:
+    """What finds the tokens of ``jwt:`` sources; ``None`` where the settings have none."""
+    if not settings.jwt_algorithms:
+        return None
+    algorithms = settings.jwt_algorithms
+    keys: Keys = FetchedKeys(settings.jwt_jwks_url, algorithms, sessions.later, notices)
+    if settings.jwt_key:
+        keys = GivenKeys(keys_of(settings.jwt_key, algorithms))
+    terms = Terms(
+        settings.jwt_cookie,
+        settings.jwt_header,
+        algorithms,
+        settings.jwt_audience,
+        settings.jwt_issuer,
+        settings.jwt_leeway,
+    )
+    return Tokens(terms, keys, notices)
 
 
 def cookie_of(settings: Settings) -> SessionCookie:

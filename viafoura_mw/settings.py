@@ -19,7 +19,7 @@ from viafoura_mw import environment, metrics, sites
 from viafoura_mw.environment import Read, is_quoted, read_file
 from viafoura_mw.errors import SettingsError
 from viafoura_mw.log import say
-from viafoura_mw.user import presets, sources
+from viafoura_mw.user import jwt, presets, sources
 from viafoura_mw.user.sources import Source
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -56,6 +56,17 @@ class Settings:
     user_name: tuple[Source, ...] = ()
     user_email: tuple[Source, ...] = ()
     user_strip_realm: bool = False
+    # Off: what staff write or read as a user would be that user's own at Viafoura.
+    impersonation: bool = False
+    jwt_cookie: str = ""
+    jwt_header: str = ""
+    jwt_key: str = field(default="", repr=False)
+    jwt_jwks_url: str = ""
+    # Required: to take a token's own word for it would let a visitor choose how they are believed.
+    jwt_algorithms: tuple[str, ...] = ()
+    jwt_audience: tuple[str, ...] = ()
+    jwt_issuer: tuple[str, ...] = ()
+    jwt_leeway: float = 30.0
     trusted_proxies: tuple[Network | Literal["unix"], ...] = ()
     proxy_secret: tuple[str, ...] = field(default=(), repr=False)
     include: tuple[str, ...] = ("/*",)
@@ -343,6 +354,18 @@ def _cookie_name(text: str) -> str:
     return text
 
 
+def _token_header(text: str) -> str:
+    if not (text.isascii() and text.replace("-", "").isalnum()):
+        raise ValueError("must be the name of one header, with hyphens")
+    if text.lower() in ("cookie", "proxy-authorization"):
+        raise ValueError("names a header that holds no token: VIAFOURA_JWT_COOKIE names a cookie")
+    return text
+
+
+def _algorithms(text: str) -> tuple[str, ...]:
+    return jwt.algorithms_of(_words(text))
+
+
 def _cookie_attribute(text: str) -> str:
     if not (text.isascii() and text.isprintable()) or re.search(r"[;,\s\"\\]", text):
         raise ValueError("must be of ASCII characters without a space, a comma, a semicolon, a quote or a backslash")
@@ -379,6 +402,15 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "VIAFOURA_USER_NAME": sources.parse,
     "VIAFOURA_USER_EMAIL": sources.parse,
     "VIAFOURA_USER_STRIP_REALM": _flag,
+    "VIAFOURA_IMPERSONATION": _flag,
+    "VIAFOURA_JWT_COOKIE": _cookie_name,
+    "VIAFOURA_JWT_HEADER": _token_header,
+    "VIAFOURA_JWT_KEY": str,
+    "VIAFOURA_JWT_JWKS_URL": _url,
+    "VIAFOURA_JWT_ALGORITHMS": _algorithms,
+    "VIAFOURA_JWT_AUDIENCE": _words,
+    "VIAFOURA_JWT_ISSUER": _words,
+    "VIAFOURA_JWT_LEEWAY": _number(float, 0, 3600, "seconds"),
     "VIAFOURA_TRUSTED_PROXIES": _networks,
     "VIAFOURA_PROXY_SECRET": _proxy_secrets,
     "VIAFOURA_INCLUDE": _paths,
@@ -397,7 +429,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "VIAFOURA_DEBUG_HEADER": _flag,
     "VIAFOURA_METRICS": _flag,
 }
-SECRETS: Final = ("VIAFOURA_API_KEY", "VIAFOURA_COOKIE_SECRET", "VIAFOURA_PROXY_SECRET")
+SECRETS: Final = ("VIAFOURA_API_KEY", "VIAFOURA_COOKIE_SECRET", "VIAFOURA_PROXY_SECRET", "VIAFOURA_JWT_KEY")
 KNOWN: Final = (*_PARSERS, *(f"{name}_FILE" for name in SECRETS), environment.ENV_FILE, sites.SITES_FILE)
 
 
@@ -448,6 +480,8 @@ def _conflicts(settings: Settings) -> Iterator[str]:
                 f"{variable} reads a request header, which anybody can send: set VIAFOURA_PROXY_SECRET (recommended) "
                 "or VIAFOURA_TRUSTED_PROXIES"
             )
+    if not any(name.startswith("VIAFOURA_JWT_") for name in wrong):
+        yield from _token_conflicts(settings)
     if settings.cookie_samesite == "none" and settings.cookie_secure == "0":
         yield "VIAFOURA_COOKIE_SAMESITE=none needs VIAFOURA_COOKIE_SECURE=1 or auto: browsers drop the cookie otherwise"
     if is_secure_name(settings.cookie_name) and settings.cookie_secure == "0":
@@ -455,6 +489,34 @@ def _conflicts(settings: Settings) -> Iterator[str]:
     is_host_only = settings.cookie_name.lower().startswith("__host-")
     if is_host_only and (settings.cookie_domain or settings.cookie_path != "/"):
         yield "VIAFOURA_COOKIE_NAME with __Host- goes with no VIAFOURA_COOKIE_DOMAIN and the path /"
+
+
+def _token_conflicts(settings: Settings) -> Iterator[str]:
+    """What is missing for ``jwt:`` sources, and what does not go together."""
+    key, url, algorithms = settings.jwt_key, settings.jwt_jwks_url, settings.jwt_algorithms
+    places = (settings.jwt_cookie, settings.jwt_header)
+    if not any((*places, key, url, algorithms)) and "jwt" not in settings.user_sources.kinds():
+        return
+    if not any(places):
+        yield "VIAFOURA_JWT_COOKIE or VIAFOURA_JWT_HEADER must be set: name the cookie or the header that has the token"
+    if bool(key) == bool(url):
+        yield "VIAFOURA_JWT_KEY or VIAFOURA_JWT_JWKS_URL must be set, and not both: tokens are verified by it"
+    if not algorithms:
+        yield "VIAFOURA_JWT_ALGORITHMS is not set: name those that the tokens are signed with, RS256 or HS256 perhaps"
+        return
+    try:
+        jwt.algorithms_of(algorithms)
+        jwt.known_algorithms()
+    except ValueError as error:
+        yield f"VIAFOURA_JWT_ALGORITHMS {error}"
+        return
+    if url and jwt.are_shared(algorithms):
+        yield "VIAFOURA_JWT_ALGORITHMS has HS…, whose secret is at no address: set VIAFOURA_JWT_KEY"
+    if key:
+        try:
+            jwt.keys_of(key, algorithms)
+        except ValueError as error:
+            yield f"VIAFOURA_JWT_KEY {error}"
 
 
 def is_secure_name(cookie_name: str) -> bool:

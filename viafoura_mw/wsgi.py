@@ -261,10 +261,11 @@ class _Response:
         runtime = self._runtime
         if runtime.looks_at_every_response:
             return True
-        for name, value in headers:
+        for field in headers:
+            name = field[0]
             if name.__class__ is not str:  # this is asked of every response
                 name = _text(name)
-            if name.lower() == "content-type" and "text/html" in _text(value).lower():
+            if name.lower() == "content-type" and "text/html" in _text(field[1]).lower():
                 return runtime.cookie.name in self._cookies or self._reader.may_find(self._root)
         return False
 
@@ -415,6 +416,11 @@ class _Response:
             return self._said
         if kind == "header":
             return _Headers(self._environ) if self._believed else UNBELIEVED
+        if kind == "jwt" and (tokens := self._runtime.tokens) is not None:
+            self.may_owe_calls = self.may_owe_calls or tokens.are_put_off
+            return tokens.presented(_Headers(self._environ), self._cookies)
+        if kind == "session":
+            return self._environ.get("beaker.session")
         return None
 
     # The end.
@@ -428,7 +434,8 @@ class _Response:
 
 
 def _as_text(headers: Headers) -> Headers:
-    for field in headers:
+    fields: Iterable[Any] = headers
+    for field in fields:
         if len(field) != 2 or field[0].__class__ is not str or field[1].__class__ is not str:
             return [(_text(field[0]), _text(field[1])) for field in headers]
     return headers

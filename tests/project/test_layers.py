@@ -21,7 +21,7 @@ LAYERS = """
     errors log dotenv interface per_process sites metrics
     environment
     user.user user.fields user.once user.sources
-    user.presets
+    user.presets user.jwt
     settings
     user.frameworks user.reading
     user.reader
@@ -30,7 +30,7 @@ LAYERS = """
     viafoura.connecting viafoura.reading
     viafoura.socks
     viafoura.transport
-    viafoura.client
+    viafoura.client user.jwks
     viafoura.logouts viafoura.limits
     viafoura.logins
     viafoura.sessions
@@ -141,20 +141,20 @@ def test_few_know_a_library(library: str) -> None:
 
 def test_imports_no_other_library_by_name() -> None:
     """What is neither the standard library's nor listed here is optional, and imported where it is asked for."""
-    optional = {"brotli", "brotlicffi", "zstandard", "uvicorn", "waitress", "pytest", "gunicorn"}
+    optional = {"jwt", "brotli", "brotlicffi", "zstandard", "uvicorn", "waitress", "pytest", "gunicorn"}
     tops = {other.partition(".")[0] for name in MODULES for other in _imports(name)}
     assert tops - sys.stdlib_module_names - {PACKAGE} <= {*FOREIGN, *optional}
 
 
 def test_only_the_wsgi_door_knows_an_environs_keys() -> None:
-    """Others are given plain values."""
+    """Others are given plain values; Beaker's session has an environ of its own."""
     knowing = {
         _room(name)
         for name, tree in MODULES.items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith(("HTTP_", "wsgi."))
     }
-    assert knowing <= {"wsgi", "cgi", "demo", "testing", "commands", "user.sources"}
+    assert knowing <= {"wsgi", "cgi", "demo", "testing", "commands", "user.sources", "user.frameworks"}
 
 
 def test_only_the_settings_read_the_environment() -> None:

@@ -143,7 +143,8 @@ class TestEachVariable:
             (
                 "user_id",
                 "REMOTE_USER",
-                "has 'REMOTE_USER', which begins with none of environ:, scope:, header:, user:, response:",
+                "has 'REMOTE_USER', which begins with none of environ:, scope:, session:, g:, jwt:, header:, user:, "
+                "response:",
             ),
             ("trusted_proxies", "10.0.0.1, proxy", "has 'proxy', which is no address, network (CIDR) or unix"),
             ("include", "/a, news/*", "has 'news/*', which can match no path: paths begin with /"),

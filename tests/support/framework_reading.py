@@ -62,7 +62,8 @@ def ask(
     asked = Asked(0, [], b"", NotKnown())
 
     def read() -> None:
-        asked.reading = reader.read_in_environ(environ, {"environ": environ}.get, served)
+        root = {"environ": environ, "session": environ.get("beaker.session")}.get
+        asked.reading = reader.read_in_environ(environ, root, served)
 
     def start_response(status: str, fields: list[tuple[str, str]], exc_info: Any = None) -> Any:
         asked.status, asked.headers = int(status[:3]), fields
@@ -109,7 +110,8 @@ def ask_asgi(
             asked.status = message["status"]
             asked.headers = [(name.decode(), value.decode("latin-1")) for name, value in message["headers"]]
         elif not asked.body:
-            asked.reading = await reader.read_in_scope(scope, {"scope": scope}.get, served)
+            root = {"scope": scope, "session": scope.get("session")}.get
+            asked.reading = await reader.read_in_scope(scope, root, served)
         asked.body += message.get("body", b"")
 
     asyncio.run(application(scope, receive, send))

@@ -30,7 +30,7 @@ def test_imports_no_framework() -> None:
         import sys
         from viafoura_mw import wsgi, asgi
         from viafoura_mw.user import frameworks
-        assert frameworks.prepare() is False
+        assert frameworks.prepare() == frameworks.RECOGNISED
         assert frameworks.recognised(asgi=True) is frameworks.recognised(asgi=False) is None
         print([name for name in {NAMES} if name in sys.modules])
     """
@@ -39,10 +39,11 @@ def test_imports_no_framework() -> None:
 
 def test_does_without_what_the_site_has_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each framework is optional."""
-    for name in ("django.core.handlers", "flask", "pyramid.router"):
+    for name in ("django.core.handlers", "flask", "pyramid.router", "quart", "cherrypy"):
         for module in [module for module in sys.modules if f"{module}.".startswith(f"{name}.")]:
             monkeypatch.delitem(sys.modules, module)
-    assert not any(frameworks.prepare(preset) for preset in ("django", "flask-login", "pyramid"))
+    assert frameworks.prepare() == frameworks.RECOGNISED
+    assert frameworks.prepare(frameworks.LENDERS) == frameworks.LENDERS
     assert frameworks.recognised(asgi=True) is frameworks.recognised(asgi=False) is None
 
 
@@ -54,7 +55,7 @@ def test_is_not_fooled_by_what_is_merely_imported() -> None:
         import django.core.handlers.asgi, django.core.handlers.wsgi, django.test, flask, flask_login, pyramid.router
         from viafoura_mw.user import frameworks
         flask.Flask("a dev tool")
-        assert frameworks.prepare()
+        assert not frameworks.prepare()
         print(frameworks.recognised(asgi=True), frameworks.recognised(asgi=False))
     """
     assert python(code) == "None None"
@@ -90,12 +91,12 @@ def test_hooks_what_is_imported_when_the_first_request_comes() -> None:
     pytest.importorskip("pyramid", reason="Pyramid is not installed")
     code = """
         from viafoura_mw.user import frameworks
-        assert frameworks.prepare("pyramid") is False
+        assert frameworks.prepare(["pyramid"]) == ("pyramid",)
         from pyramid.router import Router
         own = Router.invoke_request
-        assert frameworks.prepare("pyramid") is True
+        assert frameworks.prepare(["pyramid"]) == ()
         hooked = Router.invoke_request
-        assert frameworks.prepare("pyramid") is True
+        assert frameworks.prepare(["pyramid"]) == ()
         print(hooked is not own and Router.invoke_request is hooked)
     """
     assert python(code) == "True"

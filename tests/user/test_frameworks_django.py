@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import importlib.util
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ from viafoura_mw.runtime import runtime_of
 from viafoura_mw.testing import SimulatedViafoura
 from viafoura_mw.user import frameworks
 from viafoura_mw.user.frameworks.django import session_cookie
+from viafoura_mw.user.reader import UserReader
+from viafoura_mw.user.sources import UserSources, parse
 from viafoura_mw.user.user import Nobody, NotKnown, User
 
 pytest.importorskip("django", reason="Django is not installed")
@@ -26,6 +29,7 @@ __all__ = ["alone"]  # a fixture, for each test of this module
 
 TAG = b'<script id="viafoura-platform">'
 SECRETS = {"SECRET_KEY": "a-new-secret", "SECRET_KEY_FALLBACKS": ["an-old-secret"]}
+STAFFS = [app for app in ("hijack", "loginas") if importlib.util.find_spec(app)]
 ENGINES = ("db", "cached_db", "cache", "file", "signed_cookies")
 
 both_kinds = pytest.mark.parametrize("kind", ["wsgi", "asgi"])
@@ -43,7 +47,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         ALLOWED_HOSTS=["*"],
         CACHES={"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}},
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(place / "site.sqlite3")}},
-        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"],
+        INSTALLED_APPS=[*(f"django.contrib.{app}" for app in ("auth", "contenttypes", "sessions", "admin")), *STAFFS],
         MIDDLEWARE=[
             "django.contrib.sessions.middleware.SessionMiddleware",
             "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -62,10 +66,34 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
     User.objects.create_user("ann", "ann@site.example", "x", first_name="Ann", last_name="Onymous")
     User.objects.create_user("bob", "bob@site.example", "x")
+    User.objects.create_superuser("staff", "staff@site.example", "x")
     connections.close_all()
     sys.modules["tests_django_urls"] = urls()
     yield
     connections.close_all()
+
+
+def _hijack(request: Any) -> Any:
+    from django.contrib.auth.models import User
+    from hijack.views import AcquireUserView, ReleaseUserView
+
+    view = ReleaseUserView if "release" in request.path else AcquireUserView
+    request.method, request._dont_enforce_csrf_checks = "POST", True
+    request.POST = {"user_pk": User.objects.get(username="bob").pk}
+    return view.as_view()(request)
+
+
+def _loginas(request: Any) -> Any:
+    from django.contrib.auth.models import User
+    from django.http import HttpResponse
+    from loginas.utils import login_as, restore_original_login
+
+    request._messages = types.SimpleNamespace(add=lambda *_: None)
+    if "release" in request.path:
+        restore_original_login(request)
+    else:
+        login_as(User.objects.get(username="bob"), request)
+    return HttpResponse(TAG)
 
 
 def urls() -> types.ModuleType:
@@ -95,6 +123,10 @@ def urls() -> types.ModuleType:
     def streamed(request: Any) -> Any:
         return StreamingHttpResponse(iter([TAG, b"the end"]))
 
+    def keep(request: Any) -> Any:
+        request.session["user"] = {"id": 7, "name": "Ann"}
+        return HttpResponse(TAG)
+
     module = types.ModuleType("tests_django_urls")
     module.urlpatterns = [  # type: ignore[attr-defined]
         path("", untouched),
@@ -103,6 +135,11 @@ def urls() -> types.ModuleType:
         path("streamed", streamed),
         path("in/<name>", sign_in),
         path("out", sign_out),
+        path("hijack", _hijack),
+        path("hijack/release", _hijack),
+        path("loginas", _loginas),
+        path("loginas/release", _loginas),
+        path("keep", keep),
     ]
     return module
 
@@ -121,6 +158,89 @@ def ask_site(kind: str) -> Ask:
         return ask_asgi(reader, ASGIHandler(), *args, **kwargs)
 
     return ask_handler
+
+
+class TestImpersonation:
+    """While a member of staff uses the site as another user, nobody is signed in to Viafoura, nor logged out."""
+
+    @pytest.mark.parametrize("library", [pytest.param(name, id=name) for name in STAFFS])
+    @both_kinds
+    def test_is_not_known_while_it_lasts(self, ask_site: Ask, library: str) -> None:
+        """From the response that begins it on, and no longer than to the one that ends it."""
+        cookies = ask_site("/in/staff").cookies()
+        began = ask_site(f"/{library}", cookies)
+        cookies |= began.cookies()
+        during = [ask_site(path, cookies).reading for path in ("/", "/touched")]
+        ended = ask_site(f"/{library}/release", cookies)
+        cookies |= ended.cookies()
+        assert (began.reading, *during) == (NotKnown(),) * 3
+        assert ask_site("/", cookies).user == User("3", "staff", "staff@site.example")
+
+    @pytest.mark.parametrize("library", [pytest.param(name, id=name) for name in STAFFS])
+    def test_is_that_users_where_the_site_wants_it(self, library: str) -> None:
+        """``VIAFOURA_IMPERSONATION=1``."""
+        from django.core.handlers.wsgi import WSGIHandler
+
+        reader = UserReader("django", UserSources(), Notices(), otherwise="remote-user", impersonation=True)
+        cookies = ask(reader, WSGIHandler(), "/in/staff").cookies()
+        cookies |= ask(reader, WSGIHandler(), f"/{library}", cookies).cookies()
+        assert ask(reader, WSGIHandler(), "/", cookies).user == User("2", "bob", "bob@site.example")
+
+    def test_is_found_by_the_key_that_the_site_has_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """loginas lets it; and a request without a session is nobody's."""
+        from django.conf import settings
+
+        from viafoura_mw.user.frameworks import django
+
+        monkeypatch.setattr(settings, "LOGINAS_FROM_USER_SESSION_FLAG", "staff_key", raising=False)
+        assert django.is_impersonated(types.SimpleNamespace(session={"staff_key": "3:signed"}))
+        assert not django.is_impersonated(types.SimpleNamespace(session={"hijack_history": []}))
+        assert not django.is_impersonated(types.SimpleNamespace())
+
+
+class TestSession:
+    """``session:`` under Django."""
+
+    @pytest.fixture
+    def own(self) -> UserSources:
+        return UserSources(parse("session:user/id"), parse("session:user/name"))
+
+    @pytest.mark.parametrize("engine", ENGINES)
+    @both_kinds
+    def test_is_read(
+        self, kind: str, engine: str, own: UserSources, queries: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """By one query at most, in any store, and without a write or a cookie."""
+        ask_own = asker(own, kind, engine, monkeypatch)
+        cookies = ask_own("/keep").cookies()
+        queries.clear()
+        asked = ask_own("/", cookies)
+        assert (asked.reading, asked.cookies()) == (User("7", "Ann"), {})
+        assert len(queries) <= 1
+        assert not any(writes(query) for query in queries)
+
+    @both_kinds
+    def test_of_a_visitor_is_nobodys(self, kind: str, own: UserSources, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The session is there, without the key; Django has no ``g``."""
+        assert asker(own, kind, "db", monkeypatch)("/").reading == Nobody()
+        assert asker(UserSources(parse("g:user")), kind, "db", monkeypatch)("/").reading == NotKnown()
+
+
+def writes(query: str) -> bool:
+    return not query.lstrip().upper().startswith("SELECT")
+
+
+def asker(own: UserSources, kind: str, engine: str, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """Asks the site, whose sessions are in such a store, who its user is by the ``own`` sources."""
+    from django.conf import settings
+    from django.core.handlers.asgi import ASGIHandler
+    from django.core.handlers.wsgi import WSGIHandler
+
+    monkeypatch.setattr(settings, "SESSION_ENGINE", f"django.contrib.sessions.backends.{engine}")
+    reader = reader_of("off", own, asgi=kind == "asgi")
+    if kind == "wsgi":
+        return lambda *args: ask(reader, WSGIHandler(), *args)
+    return lambda *args: ask_asgi(reader, ASGIHandler(), *args)
 
 
 @pytest.fixture

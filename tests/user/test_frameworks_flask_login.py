@@ -290,18 +290,18 @@ def test_finds_the_session_under_either_of_its_names(app: Flask, session: str, m
 @pytest.mark.parametrize("name", ["_cv_request", "_cv_app", "_request_ctx_stack"])
 def test_finds_the_context_of_each_generation_of_flask(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stack before Flask 2.2, then two variables, one since 3.2."""
-    from viafoura_mw.user.frameworks import flask_login
+    from viafoura_mw.user.frameworks import flask
 
     context = object()
     place = SimpleNamespace(top=context) if name == "_request_ctx_stack" else SimpleNamespace(get=lambda _: context)
     monkeypatch.setitem(sys.modules, "flask.globals", SimpleNamespace(**{name: place}))
-    assert flask_login._current_context() is context
+    assert flask.current_context() is context
 
 
 def test_does_without_signals(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """Flask before 2.3 has them only where blinker is installed."""
     monkeypatch.delitem(sys.modules, "blinker", raising=False)
-    assert frameworks.prepare("flask-login")
+    assert not frameworks.prepare(["flask-login"])
     assert ask(reader_of("flask-login"), app, "/", signed_in(app)).user == User("ann", "Ann", "ann@site.example")
 
 
@@ -324,9 +324,9 @@ def test_reads_a_user_that_is_kept_in_the_context(app: Flask, directory: Directo
 
 def flask_context() -> Any:
     """The request's context, in any Flask."""
-    from viafoura_mw.user.frameworks import flask_login
+    from viafoura_mw.user.frameworks import flask
 
-    return flask_login._current_context()
+    return flask.current_context()
 
 
 def test_a_hook_that_fails_breaks_no_page(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -339,7 +339,7 @@ def test_a_hook_that_fails_breaks_no_page(app: Flask, monkeypatch: pytest.Monkey
     told: list[str] = []
     monkeypatch.setattr(Notices, "tell", lambda _, kind, level, sentence, *values: told.append(sentence % values))
     cookies = signed_in(app)
-    monkeypatch.setattr(flask_login, "_current_context", missing)
+    monkeypatch.setattr(flask_login, "current_context", missing)
     asked = ask(reader_of("flask-login"), app, "/touched", cookies)
     assert (asked.status, asked.reading) == (200, NotKnown())
     assert told == ["the hook of preset flask-login failed (KeyError): the user is not known"]

@@ -35,8 +35,8 @@ def test_reads_these_sources_for_ever(name: str, user_id: str, user_name: str, e
 
 def test_auto_and_all_presets_can_be_named() -> None:
     """``VIAFOURA_USER`` takes the contract's names, and no other."""
-    contract = "auto off remote-user scope django flask-login pyramid shibboleth oauth2-proxy authelia"
-    assert sorted(NAMES) == sorted(contract.split())
+    contract = "auto off remote-user scope django flask-login pyramid cherrypy quart-auth zope shibboleth"
+    assert sorted(NAMES) == sorted([*contract.split(), "oauth2-proxy", "authelia"])
 
 
 def test_auto_never_reads_a_request_header() -> None:

@@ -253,8 +253,8 @@ class TestFrameworks:
 
     def test_is_hooked_until_nothing_is_left_to_be(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """An application may import its framework only when it is called."""
-        hooked = iter([False, False, True])
-        monkeypatch.setattr(frameworks, "prepare", lambda preset: next(hooked))
+        hooked = iter([("django",), ("django",), ()])
+        monkeypatch.setattr(frameworks, "prepare", lambda names: next(hooked))
         some = reader(user="django")
         for _ in range(4):
             some.expect({})

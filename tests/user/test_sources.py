@@ -33,7 +33,7 @@ class TestParsing:
     @pytest.mark.parametrize(
         ("text", "complaint"),
         [
-            ("", "begins with none of environ:, scope:, header:, user:, response:"),
+            ("", "begins with none of environ:, scope:, session:, g:, jwt:, header:, user:, response:"),
             ("REMOTE_USER", "has 'REMOTE_USER', which begins with none of environ:"),
             ("cookie:user", "has 'cookie:user', which begins with none of"),
             ("environ:a|", "begins with none of"),

@@ -7,7 +7,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Final
 
-from viafoura_mw.user.sources import Source, UserSources, parse
+from viafoura_mw.user.sources import LENT, Source, UserSources, parse
 
 _NAME_OF_OBJECT: Final = "user:display_name|user:get_full_name()|user:full_name|user:name|user:username"
 
@@ -26,6 +26,16 @@ class Preset:
     framework: str | None = None
     same_as: tuple[Source, ...] = ()
 
+    @property
+    def lends(self) -> bool:
+        """Whether a framework is asked for its session or ``g``."""
+        return not LENT.isdisjoint(self.sources.kinds())
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no framework is asked for anything."""
+        return self.framework is None and not self.lends
+
 
 def _fields(user_id: str, name: str = "", email: str = "", *, separator: str = "") -> UserSources:
     id_, name_, email_ = (parse(text) if text else () for text in (user_id, name, email))
@@ -42,12 +52,15 @@ PRESETS: Final = {
     "remote-user": Preset(_fields("environ:REMOTE_USER")),
     "scope": Preset(
         _fields("user:id|user:pk|user:identity|user:sub|user:username", _NAME_OF_OBJECT, "user:email"),
-        user_object=parse("scope:user|scope:state/user"),
+        user_object=parse("scope:user|scope:state/user|scope:actor"),
     ),
     "django": _framework("django", "user:pk"),
     # Flask-Security's and Flask-User's get_id() gives a token that changes with the password.
     "flask-login": _framework("flask-login", "user:get_id()", same_as="user:id|user:pk"),
     "pyramid": _framework("pyramid", "user:authenticated_userid"),
+    "cherrypy": _framework("cherrypy", "user:id"),
+    "quart-auth": _framework("quart-auth", "user:auth_id"),
+    "zope": Preset(_fields("user:id", "user:fullname|user:username", "user:email"), framework="zope"),
     "shibboleth": Preset(
         _fields("environ:eppn|environ:REMOTE_USER", "environ:displayName|environ:cn", "environ:mail", separator=";")
     ),

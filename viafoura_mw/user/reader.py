@@ -3,17 +3,20 @@
 import logging
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
 from viafoura_mw.log import Notices
 from viafoura_mw.user import frameworks
+from viafoura_mw.user.once import Once
 from viafoura_mw.user.presets import Preset, chosen
 from viafoura_mw.user.reading import Load, Places, Root, read_id, read_user
-from viafoura_mw.user.sources import UNBELIEVED, Source, UserSources
-from viafoura_mw.user.user import NotKnown, Reading
+from viafoura_mw.user.sources import LENT, UNBELIEVED, Source, UserSources
+from viafoura_mw.user.user import NotKnown, Reading, User
 
-_OF_REQUEST: Final = ("environ", "scope", "header")
+_OF_REQUEST: Final = ("environ", "scope", "header", "jwt")
+_OF_FRAMEWORK: Final = ("user", *LENT)
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -29,13 +32,17 @@ class UserReader:
     """Reads users by preset ``user`` with the site's ``own`` sources in the place of the preset's.
 
     ``otherwise`` is the preset that ``auto`` means where no framework is recognised. Nothing here raises, whatever the
-    site and its framework do.
+    site and its framework do. ``impersonation``: whether a user whom a member of staff impersonates is read as that
+    user; else nobody is known meanwhile.
     """
 
-    def __init__(self, user: str, own: UserSources, notices: Notices, *, otherwise: str) -> None:
+    def __init__(
+        self, user: str, own: UserSources, notices: Notices, *, otherwise: str, impersonation: bool = False
+    ) -> None:
         self._own = own
         self._notices = notices
         self._otherwise = otherwise
+        self._impersonation = impersonation
         self.preset_name: str = "" if user == "auto" else user  # empty until it is settled
         self._settled: Preset | None = None if user == "auto" else chosen(user, own)
         early = chosen(otherwise if user == "auto" else user, own)
@@ -44,7 +51,9 @@ class UserReader:
         self._reads_response = any(source.kind == "response" for source in sources.id)
         every = (*sources.id, *sources.name, *sources.email)
         self._environ_keys = tuple({source.steps[0] for source in every if source.kind == "environ"})
-        self._is_hooked = self._hook()
+        self._unhooked = (*self._to_hook(), *frameworks.SHOWN)
+        self._hook()
+        self._unhooked = tuple(name for name in self._unhooked if name not in frameworks.SHOWN)
 
     @property
     def framework(self) -> str | None:
@@ -55,6 +64,12 @@ class UserReader:
     def named(self) -> str:
         """The name of the preset; empty until it is settled."""
         return self.preset_name
+
+    @property
+    def _asks(self) -> bool:
+        """Whether a framework must be asked for anything."""
+        preset = self._preset()
+        return preset is not None and not preset.is_free
 
     # Before the application is called.
 
@@ -68,22 +83,27 @@ class UserReader:
             value = request.get(key)
             if type(value) is str and not value.isascii():  # of ASCII, bytes and text are the same
                 by_server = {**by_server, key: value}
-        if self._settled is not None and self._settled.framework is None:
+        if self._settled is not None and self._settled.is_free:
             return Expected(None, by_server) if by_server else None
-        self._is_hooked = self._is_hooked or self._hook()
+        if self._unhooked:
+            self._hook()
         served = frameworks.expect(request)
         return Expected(served, by_server) if by_server else served
 
-    def _hook(self) -> bool:
-        """Whether nothing is left to be hooked; what an application imports only when it is called is hooked then."""
-        preset = self._settled
-        if preset is not None and preset.framework is None:
-            return True
+    def _to_hook(self) -> tuple[str, ...]:
+        """The frameworks that may be asked: for the user, and for a session or ``g``."""
+        names: tuple[str, ...] = frameworks.RECOGNISED
+        if self._settled is not None:
+            names = (self._settled.framework,) if self._settled.framework else ()
+        lenders = () if LENT.isdisjoint(self._own.kinds()) else frameworks.LENDERS
+        return (*names, *(name for name in lenders if name not in names))
+
+    def _hook(self) -> None:
+        """Hook what is imported by now: an application may import its framework only when it is called."""
         try:
-            return frameworks.prepare(preset.framework if preset else None)
+            self._unhooked = frameworks.prepare(self._unhooked)
         except Exception as error:
             self._tell("framework-user", "a framework's user cannot be read (%s)", error)
-            return False
 
     def may_be_set(self, root: Root) -> bool:
         """Whether a user may be found in the request by now; certain only when it says no. Loads nothing."""
@@ -96,16 +116,16 @@ class UserReader:
 
     def may_find(self, root: Root) -> bool:
         """Whether a reading may find a user; certain only when it says no. Loads nothing."""
-        return self.framework is not None or self._reads_response or self.may_be_set(root)
+        return self._asks or self._reads_response or self.may_be_set(root)
 
     def read_free(self, root: Root, expected: object) -> Reading | None:
         """Read the user where that costs no query; ``None`` where a framework must be asked."""
         preset = self._preset()
         if preset is None:
             return NotKnown()
-        if preset.framework is None:
+        if preset.is_free:
             return self._read(preset, root, expected)
-        if any(source.kind == "user" for source in preset.sources.id):
+        if any(source.kind in _OF_FRAMEWORK for source in preset.sources.id):
             return None
         identifier = read_id(preset, _places(preset, root, expected), self._notices)
         return None if isinstance(identifier, str) else identifier
@@ -115,11 +135,13 @@ class UserReader:
         preset = self._preset()
         if preset is None:
             return NotKnown()
-        if preset.framework is None:
+        if preset.is_free:
             return self._read(preset, root, expected)
         try:
             with frameworks.opened(preset.framework, environ) as load:
-                return self._read(preset, root, expected, load)
+                reading = self._read(preset, _lending(root, environ), expected, load)
+                is_staff = isinstance(reading, User) and not self._impersonation and frameworks.is_impersonated(environ)
+                return NotKnown() if is_staff else reading
         except Exception as error:
             return self._read_without(preset, root, expected, error)
 
@@ -129,7 +151,7 @@ class UserReader:
         if preset is None:
             return NotKnown()
         try:
-            return await frameworks.in_thread_of(preset.framework, self.read_in_environ, scope, root, expected)
+            return await frameworks.in_thread_of(self.read_in_environ, scope, root, expected)
         except Exception as error:
             return self._read_without(preset, root, expected, error)
 
@@ -143,6 +165,7 @@ class UserReader:
                 return None
             self._notices.tell("preset", logging.INFO, "VIAFOURA_USER=auto: the user is read by preset %s", name)
             self._settled, self.preset_name = chosen(name, self._own), name
+            self._unhooked = self._to_hook()
         return self._settled
 
     def _read(self, preset: Preset, root: Root, expected: object, load: Load | None = None) -> Reading:
@@ -166,10 +189,27 @@ def _places(preset: Preset, root: Root, expected: object, load: Load | None = No
     return Places(preset, root, by_server, load)
 
 
+def _lending(root: Root, request: Mapping[str, Any]) -> Root:
+    """``root`` with what the framework that has answered lends, each asked for once."""
+
+    def lent(kind: str) -> Any:
+        found = frameworks.lent(kind, request)
+        return frameworks.plain(root(kind)) if found is None else found
+
+    places = {kind: Once(partial(lent, kind)) for kind in LENT}
+
+    def lending(kind: str) -> Any:
+        return places[kind]() if kind in places else root(kind)
+
+    return lending
+
+
 def _may_lead_somewhere(source: Source, value: Any) -> bool:
     """Whether ``source`` may lead from ``value`` to something, as far as headers and plain dicts tell."""
     if source.kind == "header":
         return value is not None and value is not UNBELIEVED and source.steps[0] in value
+    if source.kind == "jwt":  # which is not verified to tell
+        return value is not None and bool(value.is_there)
     for step in source.steps:
         if type(value) is not dict:
             break

@@ -65,8 +65,10 @@ class Places:
         root = self._root(source.kind)
         if root is None:
             return Absence.UNASKED
-        if root is UNBELIEVED:
-            return UNBELIEVED
+        if source.kind == "jwt":
+            root = root.claims()
+        if root is UNBELIEVED or isinstance(root, Absence):
+            return root
         if source.kind == "header":
             (name,) = source.steps
             if name not in root:

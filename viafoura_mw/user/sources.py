@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final
 
-#: ``session:``, ``g:`` and ``jwt:`` are to stand here too, each with a root of its own at the doors.
-KINDS: Final = ("environ", "scope", "header", "user", "response")
+KINDS: Final = ("environ", "scope", "session", "g", "jwt", "header", "user", "response")
+#: What a framework has, and lends once it has answered.
+LENT: Final = frozenset(("session", "g"))
 CALLABLE: Final = ("get_full_name()", "get_username()", "get_id()")
 #: The key that servers set for signed-in visitors alone, so that its absence says that nobody is.
 REMOTE_USER: Final = "REMOTE_USER"
@@ -70,7 +71,7 @@ class _Unbelieved(Enum):
     UNBELIEVED = auto()
 
 
-#: A door's root of ``header:`` sources where the peer is not believed, which is not the same as "no header".
+#: What stands where a ``header:`` source's peer is not believed, or a token's signature: not the same as "no header".
 UNBELIEVED: Final = _Unbelieved.UNBELIEVED
 
 _MISSING: Final = object()
@@ -92,8 +93,11 @@ class Source:
     def place(self) -> int:
         """How many of the steps lead to the place that somebody must have laid out for the source to say anything.
 
-        Servers lay ``scope["state"]`` out for every request: the place is what is kept in it.
+        Servers lay ``scope["state"]`` out for every request: the place is what is kept in it. A session or a
+        token that is there is the place itself: to sign out takes a key from the session.
         """
+        if self.kind in ("session", "jwt"):
+            return 0
         return 2 if self.kind == "scope" and self.steps[0] == "state" else 1
 
 

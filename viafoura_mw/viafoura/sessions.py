@@ -140,6 +140,14 @@ class Sessions:
         """Whether a page without a user has ended a session here within the last minute. Does no I/O."""
         return self._here.get().logouts.has_ended_by_page(session_id)
 
+    def later(self, job: Callable[[float | None], object]) -> bool:
+        """Do a call for which no page waits, where probes are made; ``False`` if there is no place for it now.
+
+        ``job`` is told the seconds that it may take, ``None`` where that is its own to say.
+        """
+        workers = self._here.get().workers
+        return workers.probes.submit(partial(job, workers.limit))
+
     def drain(self, timeout: float) -> None:
         """Wait until the logouts asked for have ended, at most ``timeout`` seconds."""
         self._here.get().workers.drain(timeout)

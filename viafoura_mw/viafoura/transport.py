@@ -1,4 +1,4 @@
-"""One HTTP POST over ``requests``, bounded as a whole: the only module that imports ``requests``, and imported late.
+"""One HTTP call over ``requests``, bounded as a whole: the only module that imports ``requests``, and imported late.
 
 Importing ``requests`` imports ``ssl``, which gevent must be able to patch first; hence only a first call imports this.
 
@@ -53,6 +53,9 @@ _HEADERS: Final = {
     "Content-Type": "application/x-www-form-urlencoded",
     "User-Agent": "viafoura-mw",
 }
+_HEADERS_OF_GET: Final = {name: value for name, value in _HEADERS.items() if name != "Content-Type"}
+
+_Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -93,31 +96,40 @@ class Transport:
 
         Raises :class:`~viafoura_mw.errors.ViafouraUnavailable` and nothing else.
         """
+        return self._answered(partial(self._call, "POST", url, form, _HEADERS, _Authorization(authorization)), deadline)
+
+    def get(self, url: str, deadline: float) -> Answer:
+        """Get what is at ``url``, with no credentials; otherwise as :meth:`post`."""
+        return self._answered(partial(self._call, "GET", url, None, _HEADERS_OF_GET, _unauthorized), deadline)
+
+    def _answered(self, call: Callable[[float], Answer], deadline: float) -> Answer:
         try:
             try:
-                return self._post(url, form, authorization, deadline)
+                return call(deadline)
             except StaleConnection:
                 # A login that Viafoura did act upon is made twice this way: a session that nobody uses, and ends by
                 # itself. To count a kept connection's end as a failure would cost a page its session instead.
-                return self._post(url, form, authorization, deadline)
+                return call(deadline)
         except ViafouraUnavailable as error:
             reason = error.reason
         except Exception as error:
             reason = _reason(error)
         raise ViafouraUnavailable(reason)  # out here, so that it has no context, and nothing is told through one
 
-    def _post(self, url: str, form: bytes, authorization: str, deadline: float) -> Answer:
+    def _call(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], auth: _Auth, deadline: float
+    ) -> Answer:
         left = deadline - time.monotonic()
         if left <= 0:
             raise ViafouraUnavailable("no answer in time")
         # Half for connecting, so that there is time for an answer; "total" gives it what the connecting has left.
         limit = Timeout(total=left, connect=left / 2)
-        authorized = _Authorization(authorization)
-        with self._session.post(
+        with self._session.request(
+            method,
             url,
-            data=form,
-            headers=_HEADERS,
-            auth=authorized,
+            data=body,
+            headers=headers,
+            auth=auth,
             timeout=limit,  # type: ignore[arg-type]  # requests takes one of urllib3's, its stubs do not know
             stream=True,
             allow_redirects=False,
@@ -174,6 +186,11 @@ class _Authorization(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = self._value
         return request
+
+
+def _unauthorized(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """No Authorization header, nor that of ``.netrc``."""
+    return request
 
 
 class _Session(requests.Session):

@@ -23,6 +23,9 @@ T = TypeVar("T")
 _NAME: Final = "django"
 _HOOKED: Final = "_viafoura_mw_hooked"
 _WRITES: Final = ("create", "save", "delete", "flush", "cycle_key")
+#: Where django-hijack, django-loginas, django-impersonate and django-su keep the member of staff who is somebody else.
+_IMPERSONATION: Final = ("hijack_history", "loginas_from_user", "_impersonate", "exit_users_pk")
+_LOGINAS_KEY: Final = "LOGINAS_FROM_USER_SESSION_FLAG"  # the setting by which a site may name the second
 _CACHE_WRITES: Final = ("set", "add", "delete", "touch")
 
 
@@ -81,7 +84,7 @@ def in_thread(read: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
 
 @contextmanager
 def opened(request: Any) -> Iterator[Callable[[], Any]]:
-    """Lend ``request.user``, which costs nothing where the view has loaded it."""
+    """Lend ``request.user``, which costs nothing where the view has loaded it, and a session that cannot be written."""
     session = vars(request).get("session")
     if session is None or not hasattr(type(session), "cycle_key"):
         yield functools.partial(_user_of, request)
@@ -91,6 +94,20 @@ def opened(request: Any) -> Iterator[Callable[[], Any]]:
         yield functools.partial(_user_of, request)
     finally:
         request.session = session
+
+
+def lent(kind: str, request: Any) -> Any:
+    """``request.session``, as :func:`opened` lends it."""
+    return vars(request).get("session") if kind == "session" else None
+
+
+def is_impersonated(request: Any) -> bool:
+    """Whether a member of staff uses the site as another user; to be asked while :func:`opened` lends the session."""
+    session = vars(request).get("session")
+    if session is None:
+        return False
+    named = getattr(sys.modules["django.conf"].settings, _LOGINAS_KEY, None)
+    return any(session.get(key) for key in (*_IMPERSONATION, named) if key)
 
 
 def _user_of(request: Any) -> Any:

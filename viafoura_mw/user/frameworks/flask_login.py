@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 from viafoura_mw.log import Notices
+from viafoura_mw.user.frameworks.flask import application_class, current_context, session_name
 from viafoura_mw.user.frameworks.running import instances
 from viafoura_mw.user.frameworks.served import leave_found
 from viafoura_mw.user.once import Once
@@ -23,16 +24,12 @@ _HOOKED: Final = "_viafoura_mw_hooked"
 
 def hook() -> bool:
     """Keep the context of each response, if Flask-Login is imported; whether it is."""
-    flask = _flask()
+    flask = application_class()
     if flask is None or "flask_login" not in sys.modules:
         return False
     if not hasattr(flask.finalize_request, _HOOKED):
         flask.finalize_request = _leaving(flask.finalize_request)
     return True
-
-
-def _flask() -> Any:
-    return getattr(sys.modules.get("flask"), "Flask", None)
 
 
 def _leaving(finalize_request: Callable[..., Any]) -> Callable[..., Any]:
@@ -51,27 +48,15 @@ def _leaving(finalize_request: Callable[..., Any]) -> Callable[..., Any]:
 def _found(app: Any) -> tuple[Mapping[str, Any], Any]:
     if not hasattr(app, "login_manager"):
         return {}, None
-    context = _current_context()
+    context = current_context()
     # Flask-Login has kept the user in `g` since 0.6.2.
     loaded = sys.modules["flask"].g.get("_login_user", vars(context).get("user"))
     return context.request.environ, (context, loaded)
 
 
-def _current_context() -> Any:
-    """The request's context, ``None`` outside of a request: a stack's top before Flask 2.2, then a variable.
-
-    Since Flask 3.2 that is one with the application's.
-    """
-    variables = vars(sys.modules["flask.globals"])  # not getattr(), which warns about the old names in the new Flask
-    for name in ("_cv_request", "_cv_app"):
-        if name in variables:
-            return variables[name].get(None)
-    return variables["_request_ctx_stack"].top
-
-
 def is_running(*, asgi: bool) -> bool:
     """Whether a Flask application with a login manager has been made; under ASGI there is none."""
-    flask = _flask()
+    flask = application_class()
     if asgi or flask is None or "flask_login" not in sys.modules:
         return False
     return any("login_manager" in vars(app) for app in instances(flask))
@@ -119,7 +104,7 @@ class _Loaded:
 @contextmanager
 def _loaded_again(context: Any) -> Iterator[Any]:
     """``current_user``, loaded in the request's context, which is current meanwhile."""
-    name = "_session" if "_session" in vars(context) else "session"  # since Flask 3.1.3, reading the latter marks it
+    name = session_name(context)
     session = _read_only(getattr(context, name))
     with _entered(context, name, session):
         yield sys.modules["flask_login"].utils._get_user()
@@ -127,7 +112,7 @@ def _loaded_again(context: Any) -> Iterator[Any]:
 
 @contextmanager
 def _entered(context: Any, name: str, session: Any) -> Iterator[None]:
-    current = _current_context()
+    current = current_context()
     if current is not None and current.request is context.request:
         # A page that is streamed with its context: to enter and leave it again would tear down what it still uses.
         own = getattr(current, name)

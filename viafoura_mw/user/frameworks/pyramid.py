@@ -97,6 +97,26 @@ def _is_idle(transactions: Any) -> bool:
     return manager is not None and getattr(manager, "_txn", manager) is None
 
 
+def lent(kind: str, left: tuple[Any, Any]) -> Any:
+    """``request.session`` as the view has it, else a new one where that is in the cookie.
+
+    A store's session writes as it begins, and no page of a visitor's may begin one here: raises for such a session that
+    the view has not asked for.
+    """
+    _, request = left
+    if kind != "session":
+        return None
+    if "session" in vars(request):
+        return vars(request)["session"]
+    interfaces = sys.modules["pyramid.interfaces"]
+    make = request.registry.queryUtility(interfaces.ISessionFactory)
+    if make is None:
+        return None
+    if getattr(make, "__module__", "") != "pyramid.session":
+        raise LookupError("a session that the view has not asked for")
+    return make(request)
+
+
 def _user_of(request: Any) -> Any:
     userid = request.authenticated_userid
     if userid is None:

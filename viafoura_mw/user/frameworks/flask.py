@@ -1,0 +1,75 @@
+"""Flask: ``session`` and ``g`` are kept as they are when the response is finished.
+
+``Flask.finalize_request()`` runs inside the request's context, and ends when the session was saved, for each response
+of each application, with blinker's signals or without. Nothing is read there: a value of the session may cost a query,
+and most responses are no pages.
+"""
+
+import functools
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from viafoura_mw.log import Notices
+from viafoura_mw.user.frameworks.served import leave_found
+
+_NAME: Final = "flask"
+_HOOKED: Final = "_viafoura_mw_lends"
+
+
+def application_class() -> Any:
+    """``flask.Flask``, ``None`` while it is not imported."""
+    return getattr(sys.modules.get("flask"), "Flask", None)
+
+
+def current_context() -> Any:
+    """The request's context, ``None`` outside of a request: a stack's top before Flask 2.2, then a variable.
+
+    Since Flask 3.2 that is one with the application's.
+    """
+    variables = vars(sys.modules["flask.globals"])  # not getattr(), which warns about the old names in the new Flask
+    for name in ("_cv_request", "_cv_app"):
+        if name in variables:
+            return variables[name].get(None)
+    return variables["_request_ctx_stack"].top
+
+
+def session_name(context: Any) -> str:
+    """The attribute in which a context has its session; since Flask 3.1.3, reading the public one marks it."""
+    return "_session" if "_session" in vars(context) else "session"
+
+
+def hook() -> bool:
+    """Keep the session and ``g`` of each response, if Flask is imported; whether it is."""
+    flask = application_class()
+    if flask is None:
+        return False
+    if not hasattr(flask.finalize_request, _HOOKED):
+        flask.finalize_request = _leaving(flask.finalize_request)
+    return True
+
+
+def _leaving(finalize_request: Callable[..., Any]) -> Callable[..., Any]:
+    notices = Notices()
+
+    @functools.wraps(finalize_request)
+    def finalize_request_and_leave(app: Any, *args: Any, **kwargs: Any) -> Any:
+        response = finalize_request(app, *args, **kwargs)
+        leave_found(_NAME, notices, _found)
+        return response
+
+    setattr(finalize_request_and_leave, _HOOKED, True)
+    return finalize_request_and_leave
+
+
+def _found() -> tuple[Mapping[str, Any], Any]:
+    context = current_context()
+    session = getattr(context, session_name(context))
+    # A site without a secret key has none: Flask's stand-in only tells whoever writes to it.
+    kept = None if isinstance(session, sys.modules["flask.sessions"].NullSession) else session
+    return context.request.environ, {"session": kept, "g": dict(vars(sys.modules["flask"].g._get_current_object()))}
+
+
+def lent(kind: str, left: Mapping[str, Any]) -> Any:
+    """The session, or ``g`` as it was when the response was finished: what is torn down takes from it."""
+    return left.get(kind)

@@ -1,0 +1,126 @@
+"""The keys of ``VIAFOURA_JWT_JWKS_URL``: fetched in the background, never by a page, and kept while none newer is had.
+
+They are fetched at the first token, then when they are an hour old, for a ``kid`` that they do not have, and after a
+failure: at most once a minute in all, whatever visitors send.
+"""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+from viafoura_mw.errors import ViafouraUnavailable
+from viafoura_mw.log import Notices
+from viafoura_mw.per_process import PerProcess
+from viafoura_mw.user.jwt import Key, keys_of_set, matching
+from viafoura_mw.viafoura.workers import threads_run
+
+if TYPE_CHECKING:
+    from viafoura_mw.viafoura.transport import Answer
+
+MAX_AGE: Final = 3600.0  # seconds
+PAUSE: Final = 60.0  # seconds between two fetches, at least
+LIMIT: Final = 10.0  # seconds for a fetch, in all
+
+#: A job, which is told how many seconds it may take where that is not its own to say.
+Job = Callable[[float | None], object]
+
+
+class Transport(Protocol):
+    """What carries a call: see :class:`viafoura_mw.viafoura.transport.Transport`."""
+
+    def get(self, url: str, deadline: float) -> "Answer":
+        """Ask for ``url``; raise :class:`~viafoura_mw.errors.ViafouraUnavailable` if there is no answer by then."""
+        ...
+
+
+def _transport() -> Transport:
+    from viafoura_mw.viafoura.transport import Transport  # late: it imports requests, and so ssl
+
+    return Transport()
+
+
+@dataclass(slots=True, eq=False)
+class _Here:
+    """What belongs to one process."""
+
+    keys: tuple[Key, ...] = ()
+    since: float = float("-inf")
+    tried: float = float("-inf")
+    transport: Transport | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class FetchedKeys:
+    """The keys at ``url`` for these ``algorithms``.
+
+    ``later`` takes a job for which no page waits, and says whether it did. ``clock``: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        algorithms: Iterable[str],
+        later: Callable[[Job], bool],
+        notices: Notices,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        transport: Callable[[], Transport] = _transport,
+    ) -> None:
+        self._url = url
+        self._algorithms = frozenset(algorithms)
+        self._later = later
+        self._notices = notices
+        self._clock = clock
+        self._transport = transport
+        self._here: PerProcess[_Here] = PerProcess(_Here)
+
+    @property
+    def are_put_off(self) -> bool:
+        """Where no thread can run, a page's caller fetches them once that has left."""
+        return not threads_run()
+
+    def find(self, kid: str | None) -> tuple[Key, ...]:
+        """The keys at hand that may have signed a token that names ``kid``; asks for newer ones where that may help."""
+        here, now = self._here.get(), self._clock()
+        found = matching(here.keys, kid)
+        if not found or now - here.since >= MAX_AGE:
+            self._ask(here, now)
+        return found
+
+    def _ask(self, here: _Here, now: float) -> None:
+        with here.lock:
+            if now - here.tried < PAUSE:
+                return
+            here.tried = now
+        self._later(self._fetch)
+
+    def _fetch(self, limit: float | None) -> None:
+        here = self._here.get()
+        deadline = time.monotonic() + (LIMIT if limit is None else limit)
+        try:
+            here.transport = here.transport or self._transport()
+            here.keys = self._usable(here.transport.get(self._url, deadline))
+            here.since = self._clock()
+        except ViafouraUnavailable as error:
+            self._tell(error.reason)
+        except Exception as error:
+            self._tell(type(error).__name__)
+
+    def _usable(self, answer: "Answer") -> tuple[Key, ...]:
+        if answer.status != 200:  # a redirect is not followed: it would lead to keys that the site has not named
+            raise ViafouraUnavailable(f"status {answer.status}")
+        try:
+            keys = keys_of_set(json.loads(answer.body), self._algorithms)
+        except (ValueError, RecursionError):
+            raise ViafouraUnavailable("an answer that is no JWKS") from None
+        if not keys:
+            raise ViafouraUnavailable("an answer without a key for VIAFOURA_JWT_ALGORITHMS")
+        return keys
+
+    def _tell(self, reason: str) -> None:
+        sentence = "VIAFOURA_JWT_JWKS_URL: no keys could be had (%s); those at hand serve on"
+        self._notices.tell("jwks", logging.WARNING, sentence, reason)
