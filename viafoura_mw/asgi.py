@@ -69,13 +69,20 @@ class ViafouraMiddleware:
     """Wraps an ASGI application, so that its signed-in users' pages carry their Viafoura session.
 
     ``settings=None`` reads the environment. Raises :class:`~viafoura_mw.errors.SettingsError` when that is wrong.
+    ``compose`` puts the parts together in another way than :func:`~viafoura_mw.runtime.runtime_of`.
     """
 
-    def __init__(self, app: Application, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        app: Application,
+        settings: Settings | None = None,
+        *,
+        compose: Callable[..., Runtime] = runtime_of,
+    ) -> None:
         settings = settings or Settings.from_env()
         self._app = _single_callable(app)
         self._removed = frozenset(name.encode() for name in settings.response_headers)
-        self._runtime = runtime_of(settings, otherwise="scope") if settings.enabled else None
+        self._runtime = compose(settings, otherwise="scope") if settings.enabled else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; of anything but HTTP only the headers that are for us alone are kept back."""

@@ -15,7 +15,7 @@ from viafoura_mw.settings import Settings
 from viafoura_mw.user.frameworks.django import session_cookie
 from viafoura_mw.user.reader import UserReader
 from viafoura_mw.viafoura.client import Viafoura
-from viafoura_mw.viafoura.sessions import Sessions
+from viafoura_mw.viafoura.sessions import Api, Sessions
 
 #: The key in an environ or a scope that says "already inside", so that an application wrapped twice is served once.
 INSIDE: Final = "viafoura_mw.inside"
@@ -50,15 +50,16 @@ class Runtime:
         return self.cookie.is_in(cookies) or self.rules.may_be_signed_in_by(cookies)
 
 
-def runtime_of(settings: Settings, *, otherwise: str) -> Runtime:
+def runtime_of(settings: Settings, *, otherwise: str, viafoura: Api | None = None) -> Runtime:
     """Put the parts together; opens nothing and starts nothing.
 
-    ``otherwise``: the preset that ``VIAFOURA_USER=auto`` means where no framework is recognised.
+    ``otherwise``: the preset that ``VIAFOURA_USER=auto`` means where no framework is recognised. ``viafoura``: what is
+    asked in the place of Viafoura's API.
     """
     notices = Notices()
     reader = UserReader(settings.user, settings.user_sources, notices, otherwise=otherwise)
     cookie = cookie_of(settings)
-    sessions = Sessions(viafoura_of(settings), timeout=settings.timeout, session_ttl=settings.session_ttl)
+    sessions = Sessions(viafoura or viafoura_of(settings), timeout=settings.timeout, session_ttl=settings.session_ttl)
     policy = Policy(
         cookie=cookie,
         sessions=sessions,

@@ -45,13 +45,20 @@ class ViafouraMiddleware:
     """Wraps a WSGI application, so that its signed-in users' pages carry their Viafoura session.
 
     ``settings=None`` reads the environment. Raises :class:`~viafoura_mw.errors.SettingsError` when that is wrong.
+    ``compose`` puts the parts together in another way than :func:`~viafoura_mw.runtime.runtime_of`.
     """
 
-    def __init__(self, app: "WSGIApplication", settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        app: "WSGIApplication",
+        settings: Settings | None = None,
+        *,
+        compose: Callable[..., Runtime] = runtime_of,
+    ) -> None:
         settings = settings or Settings.from_env()
         self._app = app
         self._removed = settings.response_headers
-        self._runtime = runtime_of(settings, otherwise="remote-user") if settings.enabled else None
+        self._runtime = compose(settings, otherwise="remote-user") if settings.enabled else None
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         runtime = self._runtime

@@ -545,3 +545,35 @@ class TestCheckOfViafoura:
 
         assert code == 0
         assert named(found)[-2:] == [("ok", "token"), ("warning", "token")]
+
+
+class TestColours:
+    """``check`` on a terminal, and in a pipe."""
+
+    @pytest.mark.parametrize(
+        ("is_terminal", "environ", "is_coloured"),
+        [
+            (True, {}, True),
+            (True, {"NO_COLOR": "1"}, False),
+            (True, {"TERM": "dumb"}, False),
+            (False, {}, False),
+        ],
+    )
+    def test_states_are_coloured_on_a_terminal_that_has_colours(
+        self,
+        is_terminal: bool,
+        environ: dict[str, str],
+        is_coloured: bool,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: Lines,
+    ) -> None:
+        """A pipe, ``NO_COLOR`` and a terminal without colours get plain text."""
+        monkeypatch.delenv("NO_COLOR", raising=False)
+        for name, value in {"TERM": "xterm", **environ}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal, raising=False)
+
+        command.main(["check"])
+
+        line = capsys.readouterr().out.splitlines()[0]
+        assert line.startswith("\x1b[31mfailed  \x1b[0m settings" if is_coloured else "failed   settings")

@@ -8,12 +8,14 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from viafoura_mw.commands import say
+from viafoura_mw.commands import GREEN, RED, YELLOW, coloured, complain, say
+from viafoura_mw.commands.asking import Question, question
+from viafoura_mw.commands.checks import Check, Checks, State, each
+from viafoura_mw.commands.page import page_checks
 from viafoura_mw.environment import read_file
 from viafoura_mw.errors import (
     CredentialsRefused,
@@ -38,27 +40,9 @@ DESCRIPTION: Final = (
     "read, and whether Viafoura gives a token. One line for each check; no secret, session or token is shown. Exit "
     "code: 0 if nothing failed, else 1."
 )
+_COLOURS: Final = {State.OK: GREEN, State.WARNING: YELLOW, State.FAILED: RED}
 LONG_WAIT: Final = 5.0  # seconds
 
-
-class State(StrEnum):
-    """How a check ended."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line: what was checked, how it ended, and in a sentence what was found or what to change."""
-
-    subject: str
-    state: State
-    sentence: str
-
-
-Checks = Iterator[Check]
 
 _ADVICE: Final[dict[type[ViafouraError], str]] = {
     CredentialsRefused: "copy VIAFOURA_SITE_ID and VIAFOURA_API_KEY from admin.viafoura.com, Settings, API Key",
@@ -77,23 +61,64 @@ def configure(parser: ArgumentParser) -> None:
         help="also log a user in, and out again: take an id that no user of yours has, since Viafoura creates the user",
     )
     parser.add_argument("--name", default="viafoura-mw check", help="that user's name (default: %(default)s)")
+    parser.add_argument(
+        "--page",
+        metavar="PATH",
+        help="also ask the application for a page, in this process: a path (/story), or an address where the site "
+        "looks at its host or its scheme (https://www.site.example/story)",
+    )
+    parser.add_argument(
+        "--cookie",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="a cookie for the page, as by which the site knows a signed-in user; may be given again",
+    )
+    parser.add_argument(
+        "--header",
+        metavar="'NAME: VALUE'",
+        action="append",
+        default=[],
+        help="a header for the page; may be given again",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
 
 
 def run(options: Namespace) -> int:
-    """Print the checks; the exit code is 1 if one failed."""
+    """Print the checks; the exit code is 1 if one failed, and 2 where the options do not go together."""
+    try:
+        asked = _asked(options)
+    except ValueError as error:
+        complain(str(error))
+        return 2
     checks = []
-    for check in all_checks(options.app, options.login, options.name):
+    for check in all_checks(options.app, options.login, options.name, asked):
         checks.append(check)
         if not options.json:
-            say(f"{check.state:8} {check.subject:12} {check.sentence}")
+            say(_line(check))
     failed = any(check.state is State.FAILED for check in checks)
     if options.json:
-        say(json.dumps({"ok": not failed, "checks": [asdict(check) for check in checks]}, indent=2))
+        say(json.dumps({"ok": not failed, "checks": [_for_programs(check) for check in checks]}, indent=2))
     return int(failed)
 
 
-def all_checks(app: str | None, login: str | None, name: str) -> Checks:
+def _asked(options: Namespace) -> Question | None:
+    if options.page is None:
+        if options.cookie or options.header:
+            raise ValueError("--cookie and --header are for a page: name it with --page PATH")
+        return None
+    return question(options.page, options.cookie, options.header)
+
+
+def _for_programs(check: Check) -> dict[str, Any]:
+    return {name: value for name, value in asdict(check).items() if value != {}}
+
+
+def _line(check: Check) -> str:
+    return f"{coloured(f'{check.state:8}', _COLOURS[check.state])} {check.subject:12} {check.sentence}"
+
+
+def all_checks(app: str | None, login: str | None, name: str, asked: Question | None = None) -> Checks:
     """Every check, one after another, as far as it makes sense; the site may make settings while it is imported."""
     read = cache(read_file)
     loaded = _loaded(named) if (named := app or named_application(read=read)) else None
@@ -104,19 +129,17 @@ def all_checks(app: str | None, login: str | None, name: str) -> Checks:
             settings = Settings.from_env(read=read)
         except SettingsError as error:
             problems = error.problems
-    yield from _each("settings", State.WARNING, warnings)
-    yield from _each("settings", State.FAILED, problems)
+    yield from each("settings", State.WARNING, warnings)
+    yield from each("settings", State.FAILED, problems)
     if settings:
         yield from _settings(settings)
     if loaded:
         yield loaded.check
     if settings and settings.enabled:
         yield from _user(settings, loaded)
+        if asked:
+            yield from _asked_for(asked, settings, loaded)
         yield from _viafoura(settings, login, name)
-
-
-def _each(subject: str, state: State, sentences: Iterable[str]) -> Checks:
-    return (Check(subject, state, sentence) for sentence in sentences)
 
 
 @contextmanager
@@ -145,7 +168,7 @@ def _settings(settings: Settings) -> Checks:
         )
         return
     warnings = list(_doubts(settings))
-    yield from _each("settings", State.WARNING, warnings)
+    yield from each("settings", State.WARNING, warnings)
     if not warnings:
         yield Check("settings", State.OK, "every variable is right")
 
@@ -197,9 +220,11 @@ def _user(settings: Settings, loaded: _Loaded | None) -> Checks:
     is_asgi = loaded.is_asgi if loaded else None
     try:
         presets = _presets(settings, is_asgi)
+        hopeless = list(_hopeless(settings, loaded)) if loaded else []
     except Exception as error:  # a framework that is only half there
         yield Check("user", State.WARNING, f"whether a framework runs cannot be told ({type(error).__name__})")
         return
+    yield from each("user", State.WARNING, hopeless)
     for name, where in presets:
         preset = settings.preset(name)
         fields = preset.sources
@@ -218,6 +243,20 @@ def _user(settings: Settings, loaded: _Loaded | None) -> Checks:
             yield Check("user", State.WARNING, f"an {door} application has no {absent}: what is read of it is empty")
 
 
+def _hopeless(settings: Settings, loaded: _Loaded) -> Iterator[str]:
+    """Why nobody can ever be read, where that is certain but for a server that sets ``REMOTE_USER``."""
+    from viafoura_mw.user import frameworks
+    from viafoura_mw.user.frameworks.running import instances
+
+    if settings.user_id or loaded.is_asgi or settings.user not in ("auto", *_KEEP_TO_THEMSELVES):
+        return
+    running = frameworks.recognised(asgi=False)
+    for preset, (module, name, sentence) in _KEEP_TO_THEMSELVES.items():
+        kind = getattr(sys.modules.get(module), name, None)
+        if settings.user in ("auto", preset) and running is None and kind is not None and instances(kind):
+            yield sentence
+
+
 def _presets(settings: Settings, is_asgi: bool | None) -> tuple[tuple[str, str], ...]:
     """The presets that may read the user, each with where that is so: one, unless the door is not known."""
     if settings.user != "auto":
@@ -230,8 +269,37 @@ def _presets(settings: Settings, is_asgi: bool | None) -> tuple[tuple[str, str],
     return ((frameworks.recognised(asgi=is_asgi) or ("scope" if is_asgi else "remote-user"), ""),)
 
 
+#: By the preset that needs more: the class whose instances show that the framework runs, and what to do.
+_KEEP_TO_THEMSELVES: Final = {
+    "flask-login": (
+        "flask",
+        "Flask",
+        "Flask runs without Flask-Login: nobody is ever read, unless the server sets REMOTE_USER; if a view keeps the "
+        "user in the session, as session['user_id'], set VIAFOURA_USER_ID=session:user_id",
+    ),
+    "pyramid": (
+        "pyramid.router",
+        "Router",
+        "Pyramid runs without a security policy: nobody is ever read, unless the server sets REMOTE_USER; set a policy "
+        "with config.set_security_policy(), or VIAFOURA_USER_ID",
+    ),
+}
+
+
 def _places(sources: Iterable[Source]) -> str:
     return "|".join(map(str, sources))
+
+
+def _asked_for(asked: Question, settings: Settings, loaded: _Loaded | None) -> Checks:
+    """The checks of a page; what the middleware logs meanwhile is told as well."""
+    if loaded is None:
+        sentence = "there is no application to ask: name it in VIAFOURA_APP, or with --app"
+        yield Check("page", State.FAILED, sentence)
+    elif loaded.app is not None:
+        with _logged() as warnings:
+            checks = list(page_checks(loaded.app, settings, asked, is_asgi=bool(loaded.is_asgi)))
+        yield from checks
+        yield from each("page", State.WARNING, warnings)
 
 
 # Viafoura.
