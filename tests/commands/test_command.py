@@ -1,4 +1,4 @@
-"""The command: ``viafoura-mw demo``, ``simulator``, ``preview`` and ``check``."""
+"""The command: ``viafoura-mw demo``, ``simulator``, ``preview`` and ``check``; ``run`` is in test_run.py."""
 
 import gzip
 import io
@@ -44,12 +44,18 @@ def environment(monkeypatch: pytest.MonkeyPatch, viafoura: SimulatedViafoura) ->
 class TestCommand:
     """What all commands have in common."""
 
-    @pytest.mark.parametrize("name", ["demo", "simulator", "preview", "check"])
-    def test_every_command_explains_itself(self, name: str, capsys: Lines) -> None:
+    @pytest.mark.parametrize("name", ["demo", "simulator", "preview", "check", "run"])
+    def test_every_command_explains_itself(self, name: str, monkeypatch: pytest.MonkeyPatch, capsys: Lines) -> None:
+        monkeypatch.setenv("COLUMNS", "80")
+
         with pytest.raises(SystemExit, match="0"):
             command.main([name, "--help"])
 
-        assert capsys.readouterr().out.startswith(f"usage: viafoura-mw {name}")
+        help_, _, examples = capsys.readouterr().out.partition("\nexamples:\n")
+        assert help_.startswith(f"usage: viafoura-mw {name}")
+        assert max(map(len, help_.splitlines())) <= 80
+        assert all(line.startswith("  ") and f"viafoura-mw {name}" in line for line in examples.splitlines())
+        assert examples
 
     def test_tells_its_version(self, capsys: Lines) -> None:
         with pytest.raises(SystemExit, match="0"):

@@ -43,7 +43,8 @@ LAYERS = """
     runtime
     loading waiting
     wsgi asgi
-    paste gunicorn cgi
+    paste gunicorn cgi run
+    on_path
     testing
     demo
     commands
@@ -178,6 +179,7 @@ def _is_os(node: ast.expr) -> bool:
     [
         ("viafoura_mw", {"requests", "urllib3", "ssl"}),
         ("viafoura_mw.gunicorn", {"requests", "urllib3", "ssl"}),
+        ("viafoura_mw.run", {"requests", "urllib3", "ssl", "socket", "asyncio"}),
         ("viafoura_mw.wsgi", {"requests", "urllib3", "asyncio", "anyio", "starlette", "trio"}),
         ("viafoura_mw.asgi", {"requests", "urllib3", "trio", "flask", "django"}),
     ],

@@ -37,8 +37,17 @@ from viafoura_mw.viafoura.client import Session
 SUMMARY: Final = "check the environment, and ask Viafoura for a token"
 DESCRIPTION: Final = (
     "Check what the environment says: the settings, the application if VIAFOURA_APP names one, where the user will be "
-    "read, and whether Viafoura gives a token. One line for each check; no secret, session or token is shown. Exit "
-    "code: 0 if nothing failed, else 1."
+    "read, and whether Viafoura gives a token. With --page also ask the application for a page, in this process, and "
+    "say whether the tag is there, by what the user was read, and what would happen; it makes no login and no logout. "
+    "One line for each check; no secret, session, token or user's detail is shown. Exit code: 0 if nothing failed, 1 "
+    "if something did, 2 if the options are wrong."
+)
+EXAMPLES: Final = (
+    "viafoura-mw check",
+    "viafoura-mw check --login no-user-of-ours",
+    "viafoura-mw check --page /story --cookie 'sessionid=…'",
+    "viafoura-mw check --page https://www.site.example/story --header 'Authorization: Bearer …'",
+    "viafoura-mw check --json",
 )
 _COLOURS: Final = {State.OK: GREEN, State.WARNING: YELLOW, State.FAILED: RED}
 LONG_WAIT: Final = 5.0  # seconds
@@ -64,22 +73,22 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--page",
         metavar="PATH",
-        help="also ask the application for a page, in this process: a path (/story), or an address where the site "
-        "looks at its host or its scheme (https://www.site.example/story)",
+        help="also ask the application for a page: a path (/story), or an address where the site looks at its "
+        "host or its scheme (https://www.site.example/story)",
     )
     parser.add_argument(
         "--cookie",
         metavar="NAME=VALUE",
         action="append",
         default=[],
-        help="a cookie for the page, as by which the site knows a signed-in user; may be given again",
+        help="a cookie to ask for the page with: the one by which the site knows a signed-in user; may be repeated",
     )
     parser.add_argument(
         "--header",
         metavar="'NAME: VALUE'",
         action="append",
         default=[],
-        help="a header for the page; may be given again",
+        help="a header to ask for the page with; may be repeated",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
 

@@ -36,7 +36,7 @@ class NotingReader:
     """
 
     def __init__(self, reader: UserReader, settings: Settings, make: MakeReader) -> None:
-        self.noted = Noted()
+        self.noted: Noted = Noted()
         self._reader = reader
         self._settings = settings
         self._make = make
