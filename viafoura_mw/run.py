@@ -22,17 +22,22 @@ from typing import Any, Final, Literal, NamedTuple, NoReturn
 from viafoura_mw.errors import SettingsError
 from viafoura_mw.loading import door
 
-#: Puts the middleware around an application that speaks an interface.
-Wrap = Callable[[Any, Literal["wsgi", "asgi"]], Any]
-
 
 class _Server(NamedTuple):
-    """After ``method`` of a server's ``kind``, its ``attribute`` is the application, which speaks ``interface``."""
+    """After ``method`` of a server's ``kind``, its ``attribute`` is the application, which speaks ``interface``.
+
+    ``failure`` is the exit code by which whoever started the server's process knows that it is not to be started again.
+    """
 
     kind: str
     method: str
     attribute: str
     interface: Literal["wsgi", "asgi"]
+    failure: int = 1
+
+
+#: Puts the middleware around an application that a server has taken.
+Wrap = Callable[[Any, _Server], Any]
 
 
 #: By the modules in which they are. Each serves the commands that stand beside it.
@@ -48,8 +53,9 @@ SERVERS: Final[Mapping[str, _Server]] = {
     # cherryd; cherrypy.quickstart()
     "cheroot.wsgi": _Server("Server", "__init__", "wsgi_app", "wsgi"),
     "trac.web.wsgi": _Server("WSGIServer", "__init__", "application", "wsgi"),  # tracd
-    # litestar run, fastapi run, datasette serve; uvicorn.run()
-    "uvicorn.config": _Server("Config", "load", "loaded_app", "asgi"),
+    # litestar run, fastapi run, datasette serve; uvicorn.run(). Its workers are started again after any code but 3, by
+    # which the reloaders of Flask and Django mean "start again"
+    "uvicorn.config": _Server("Config", "load", "loaded_app", "asgi", failure=3),
 }
 #: Servers that are given their application by its name, each with what starts them wrapped.
 _NOT_SERVED: Final[Mapping[str, str]] = {
@@ -116,7 +122,7 @@ def _hook(server: _Server, wrap: Wrap, module: ModuleType) -> None:
         result = method(self, *args, **kwargs)
         application = getattr(self, server.attribute, None)
         if application is not None:
-            setattr(self, server.attribute, wrap(application, server.interface))
+            setattr(self, server.attribute, wrap(application, server))
         return result
 
     setattr(kind, server.method, take)
@@ -132,21 +138,21 @@ class _Wrapping:
     def __init__(self) -> None:
         self._wrapped: list[tuple[Any, Any]] = []
 
-    def around(self, application: Any, interface: Literal["wsgi", "asgi"]) -> Any:
+    def around(self, application: Any, server: _Server) -> Any:
         """``application`` inside the middleware; what has the middleware around it already stays as it is."""
         for inner, outer in self._wrapped:
             if application is inner or application is outer:
                 return outer
         try:
-            middleware = door(interface)
+            middleware = door(server.interface)
             outer = application if isinstance(application, middleware) else middleware(application)
         except SettingsError as error:
-            _end(str(error))
+            _end(str(error), server.failure)
         self._wrapped.append((application, outer))
         return outer
 
 
-def _end(complaint: str) -> NoReturn:
+def _end(complaint: str, code: int) -> NoReturn:
     """End the process with an error, at once.
 
     Not by ``SystemExit``: a thread, in which some reloaders make their server, loses it, and ``pserve`` takes it for
@@ -155,4 +161,4 @@ def _end(complaint: str) -> NoReturn:
     sys.stderr.write(f"{complaint}\n")
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    os._exit(1)
+    os._exit(code)

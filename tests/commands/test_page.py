@@ -274,7 +274,10 @@ class TestUser:
 
     @pytest.mark.parametrize(
         ("secret", "code", "hint"),
-        [("proxy-secret-0123", 0, ""), ("wrong-secret-0123", 1, "X-Viafoura-Proxy-Secret beside it")],
+        [
+            ("proxy-secret-0123", 0, ""),
+            ("wrong-secret-0123", 1, "believed only with --header 'X-Viafoura-Proxy-Secret: …' beside it"),
+        ],
     )
     def test_reads_a_header_of_a_proxy(
         self, secret: str, code: int, hint: str, monkeypatch: pytest.MonkeyPatch, capsys: Lines
@@ -372,7 +375,7 @@ class TestPage:
             ("/old", "it leads to https://www.site.example/new; ask for that page"),
             ("/absent", "the application has no such page"),
             ("/gone", "this is no page of the site"),
-            ("/hidden", "sign in with --cookie"),
+            ("/hidden", "give the site's sign-in cookie with --cookie 'name=value'"),
             ("/json", "only text/html is looked at"),
             ("/none", "no content type, 55 bytes: only text/html"),
             ("/file", "is not looked at"),
@@ -430,6 +433,22 @@ class TestPage:
         """The variable that is missing is named."""
         assert command.main(["check", "--page", "/"]) == 1
         assert "name it in VIAFOURA_APP, or with --app" in capsys.readouterr().out
+
+    def test_fails_where_the_middleware_is_off(self, monkeypatch: pytest.MonkeyPatch, capsys: Lines) -> None:
+        """No page is looked at then; to say nothing would be taken for a success."""
+        monkeypatch.setenv("VIAFOURA_ENABLED", "0")
+
+        code, said, _ = asked(capsys, "simple", "--page", "/boom")
+
+        assert code == 1
+        assert said["page"][1].startswith("VIAFOURA_ENABLED=0")
+
+    @pytest.mark.parametrize("path", ["/old", "/hidden"])
+    def test_asks_whether_the_cookie_is_good(self, path: str, capsys: Lines) -> None:
+        """Where one was given, and the site wants one."""
+        _, said, _ = asked(capsys, "simple", "--page", path, "--cookie", "who=bob")
+
+        assert said["page"][1].endswith("is the cookie still good?")
 
     def test_says_only_that_an_application_cannot_be_loaded(self, capsys: Lines) -> None:
         """What failed already is not told a second time."""

@@ -315,6 +315,16 @@ def test_wrong_settings_end_the_start_with_one_error(name: str, viafoura: Simula
     assert "Traceback" not in said
 
 
+def test_workers_that_cannot_start_are_not_started_again(viafoura: SimulatedViafoura, tmp_path: Path) -> None:
+    """Each says it, and the command ends, as where their application cannot be imported."""
+    site = SITES["litestar run, workers"]
+    needed(site)
+
+    _, said = ended(site, tmp_path, environ(viafoura, tmp_path, VIAFOURA_TIMEOUT="soon"))
+
+    assert 1 <= said.count("viafoura-mw cannot start:") <= 2
+
+
 @pytest.mark.parametrize("name", ["flask run", "litestar run"])
 def test_a_middleware_that_is_off_changes_nothing(name: str, viafoura: SimulatedViafoura, tmp_path: Path) -> None:
     """``VIAFOURA_ENABLED=0`` needs no other variable."""
@@ -434,11 +444,17 @@ class TestStart:
 
     def test_brings_nothing_that_a_site_patches_later(self) -> None:
         """gevent patches ``ssl`` once the process has begun; and a Python that serves nothing is not slowed down."""
-        never = {"ssl", "socket", "requests", "urllib3", "asyncio", "starlette", "viafoura_mw.runtime"}
+        program = [sys.executable, "-c", "import sys; print(*sys.modules)"]
+        environ = environ_of_process({"PYTHONPATH": str(ROOT)})
+        bare, watched = (
+            {*subprocess.run([*run, *program], env=environ, capture_output=True, text=True, check=True).stdout.split()}
+            for run in ((), RUN)
+        )
 
-        done = python(f"import sys; print(sorted({never!r} & {{*sys.modules}}))")
+        brought = watched - bare
 
-        assert (done.stdout, done.stderr) == ("[]\n", "")
+        assert "viafoura_mw.run" in brought
+        assert not brought & {"ssl", "socket", "requests", "urllib3", "asyncio", "starlette", "viafoura_mw.runtime"}
 
     def test_a_python_without_the_package_says_so(self) -> None:
         """It goes on: what it serves is left as it is."""

@@ -142,7 +142,7 @@ def _environ(asked: Question) -> dict[str, Any]:
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": False,
         "wsgi.multiprocess": False,
-        "wsgi.run_once": True,
+        "wsgi.run_once": False,
     }
     for name, value in asked.fields().items():
         environ["HTTP_" + name.upper().replace("-", "_")] = value

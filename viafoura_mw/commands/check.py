@@ -144,6 +144,8 @@ def all_checks(app: str | None, login: str | None, name: str, asked: Question | 
         yield from _settings(settings)
     if loaded:
         yield loaded.check
+    if asked and settings and not settings.enabled:
+        yield Check("page", State.FAILED, "VIAFOURA_ENABLED=0: no page is looked at, so that none is asked for")
     if settings and settings.enabled:
         yield from _user(settings, loaded)
         if asked:

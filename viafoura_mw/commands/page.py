@@ -41,9 +41,13 @@ _OUTCOMES: Final = {
 _OTHERWISE: Final = "the page would leave as it is (X-Viafoura-MW: {word})"
 _HINTS: Final = {
     400: "the site may not serve this host: give the whole address, --page https://www.site.example/…",
-    401: "sign in with --cookie or --header",
-    403: "sign in with --cookie or --header",
     404: "the application has no such page",
+}
+_IS_IT_GOOD: Final = "is the cookie still good?"
+#: Where users of a preset's kind of site often are instead.
+_ELSEWHERE: Final = {
+    "remote-user": "Flask's session is read by session:user_id, a token by jwt:sub",
+    "scope": "a FastAPI dependency can leave its user in request.state.user, and a token is read by jwt:sub",
 }
 
 
@@ -83,7 +87,7 @@ def page_checks(app: Any, settings: Settings, asked: Question, *, is_asgi: bool)
     except (Exception, SystemExit) as error:
         yield Check("page", State.FAILED, f"{asked.path}: the application raised {described(error)}")
         return
-    hint = _hint(answer, logged)
+    hint = _hint(answer, asked, logged)
     yield from _page(answer, asked, hint)
     if not hint:
         yield from _told(answer, asked, settings, readers[0].noted)
@@ -147,17 +151,18 @@ def _kind(answer: Answer) -> str:
     return answer.header("content-type").partition(";")[0].strip() or "no content type"
 
 
-def _hint(answer: Answer, logged: list[BaseException]) -> str:
+def _hint(answer: Answer, asked: Question, logged: list[BaseException]) -> str:
     """Why an answer is not the page that was meant; empty where it may be."""
     status = answer.status
+    sign_in = _IS_IT_GOOD if asked.is_of_somebody else "give the site's sign-in cookie with --cookie 'name=value'"
     if 300 <= status < 400:
         # Not the query: it may hold the token of a sign-in.
         to = urlsplit(answer.header("location"))._replace(query="", fragment="").geturl() or "nowhere"
-        return f"it leads to {to}; ask for that page, or give the site's sign-in cookie with --cookie"
+        return f"it leads to {to}; ask for that page, or {sign_in}"
     if status >= 500:
         return f"the site logged {described(logged[-1])}" if logged else "the site's own log may say why"
     if status >= 400:
-        return _HINTS.get(status, "this is no page of the site")
+        return sign_in if status in (401, 403) else _HINTS.get(status, "this is no page of the site")
     if _kind(answer).lower() != "text/html":
         return "only text/html is looked at"
     if look("GET", status, answer.headers, Notices()) is None:
@@ -171,7 +176,7 @@ def _reader(asked: Question, settings: Settings, noted: Noted) -> Check:
     if noted.answer == "user":
         sources = noted.sources
         sentence = (
-            f"a user was read by {by}: id from {sources['id'] or 'where it stood once only'}, "
+            f"a user was read by {by}: id from {sources['id'] or 'a place that gave it only once'}, "
             f"name from {sources['name'] or 'the id'}, e-mail from {sources['email'] or 'nowhere'}"
         )
         return Check("reader", State.OK, sentence, details)
@@ -180,9 +185,11 @@ def _reader(asked: Question, settings: Settings, noted: Noted) -> Check:
         state = State.WARNING if asked.is_of_somebody else State.OK
         return Check("reader", state, "nobody was asked who the user is, since the page has no tag", details)
     if noted.answer == "nobody":
-        sentence = f"nobody is signed in, says {by}"
+        sentence = f"nobody is signed in, by {by}"
     else:
-        sentence = f"nobody knows who asks, says {by}: the site has not asked who this is, or its answer is no id"
+        sentence = (
+            f"it is not known who asks, by {by}: this page does not ask who is signed in, or the id is not usable"
+        )
     if not asked.is_of_somebody:
         sentence += "; give the site's sign-in cookie with --cookie 'name=value' to ask as a user"
     else:
@@ -193,11 +200,12 @@ def _reader(asked: Question, settings: Settings, noted: Noted) -> Check:
 def _what_to_set(settings: Settings, noted: Noted) -> str:
     if settings.trusted_proxies or settings.proxy_secret:
         return (
-            "is the cookie still good? A header of a proxy is believed with X-Viafoura-Proxy-Secret beside it, or with "
-            f"{PEER} in VIAFOURA_TRUSTED_PROXIES"
+            f"{_IS_IT_GOOD} A proxy's header is believed only with --header 'X-Viafoura-Proxy-Secret: …' beside it, or "
+            f"where VIAFOURA_TRUSTED_PROXIES has {PEER}"
         )
     preset = settings.preset(noted.preset)
     where = f"where preset {noted.preset} looks"
     if preset.framework is None and (places := preset.user_object or preset.sources.id):
         where = "at " + "|".join(map(str, places))
-    return f"is the cookie still good? If it is, the user is not {where}: set VIAFOURA_USER or VIAFOURA_USER_ID"
+    often = f" ({_ELSEWHERE[noted.preset]})" if noted.preset in _ELSEWHERE else ""
+    return f"{_IS_IT_GOOD} If it is, the user is not {where}: set VIAFOURA_USER or VIAFOURA_USER_ID{often}"
