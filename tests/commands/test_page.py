@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ def simple(environ, start_response):
         except LookupError:
             logging.getLogger("site").exception("s3cret")
         logging.getLogger("site").warning("nothing was raised")
+        logging.getLogger("site").error("nor was this", exc_info=ValueError("s3cret"))
         print("s3cret", file=environ["wsgi.errors"])
         print("s3cret")
     status = {"/old": "302 Found", "/gone": "410 Gone", "/absent": "404 Not Found", "/logged": "500 Oops",
@@ -364,6 +366,80 @@ class TestNobody:
         assert ended.returncode == 0
         assert len(warnings) == bool(warning)
         assert warning in "".join(warnings)
+
+
+DJANGO = """
+import sys
+from django.conf import settings
+from django.contrib.sessions.backends.signed_cookies import SessionStore
+from django.http import HttpResponse
+from django.urls import path
+
+settings.configure(
+    ALLOWED_HOSTS=["site.example"],
+    CACHES={},
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": sys.argv[0] + ".site"}},
+    INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth"],
+    MIDDLEWARE=[
+        "django.middleware.common.CommonMiddleware",
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+    ],
+    ROOT_URLCONF=__name__,
+    SECRET_KEY="only for this test",
+    SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
+    USE_TZ=True,
+    AUTHENTICATION_BACKENDS=[__name__ + ".Backend"],
+)
+from django.core.asgi import get_asgi_application
+from django.core.wsgi import get_wsgi_application
+
+get_wsgi_application()
+
+
+class Backend:
+    def get_user(self, pk):
+        from django.contrib.auth.models import User
+
+        return User(pk=pk, username="ann", password="") if pk == 17 else None
+
+
+def cookie():
+    store = SessionStore()
+    from django.contrib.auth.models import User
+
+    user = User(pk=17, password="")
+    store.update({"_auth_user_id": "17", "_auth_user_backend": __name__ + ".Backend"})
+    store["_auth_user_hash"] = user.get_session_auth_hash()
+    store.save()
+    return "sessionid=" + store.session_key
+
+
+urlpatterns = [path("", lambda request: HttpResponse("<script id=viafoura-platform></script>"))]
+"""
+
+
+@pytest.mark.parametrize("interface", ["wsgi", "asgi"])
+@pytest.mark.parametrize(("page", "code"), [("https://site.example/", 0), ("/", 1)])
+def test_asks_django_by_either_interface(interface: str, page: str, code: int, tmp_path: Path) -> None:
+    """Its user is loaded as on a server; a host that it does not serve is told to be given."""
+    pytest.importorskip("django", reason="Django is not installed")
+    (tmp_path / "django_news.py").write_text(DJANGO)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    program = [sys.executable, "-c", "import django_news; print(django_news.cookie())"]
+    environ = {**os.environ, "PYTHONPATH": path}
+    cookie = subprocess.run(program, env=environ, capture_output=True, text=True, check=True).stdout.strip()
+    app = f"django_news:get_{interface}_application()"
+
+    ended = run("check", "--app", app, "--page", page, "--cookie", cookie, PYTHONPATH=path)
+
+    assert ended.returncode == code, ended.stdout
+    assert ended.stderr == ""
+    if code:
+        assert "400, text/html" in ended.stdout
+        assert "the site may not serve this host: give the whole address" in ended.stdout
+    else:
+        assert "read by preset django: id from user:pk, name from user:username" in ended.stdout
 
 
 class TestPage:

@@ -98,7 +98,7 @@ def _silenced(logged: list[BaseException]) -> Iterator[None]:
     """Let the site say nothing meanwhile, since it may show a secret; what it logs that it caught is ``logged``."""
 
     def note(record: logging.LogRecord) -> None:
-        if record.exc_info and record.exc_info[1]:
+        if record.exc_info and record.exc_info[1] and record.exc_info[2]:
             logged.append(record.exc_info[1])
 
     handler = logging.Handler()
