@@ -203,6 +203,15 @@ SITES = {
         ("datasette",),
         environ=_BY_HEADER,
     ),
+    "datasette, reloader": Site(
+        "datasette --memory --reload --plugins-dir plugins --port {port}",
+        {"plugins/front.py": DATASETTE},
+        ("datasette",),
+        environ=_BY_HEADER,
+    ),
+    "litestar run, reloader": Site(
+        "litestar --app site_litestar:app run --reload --port {port}", _LITESTAR, ("litestar", "uvicorn")
+    ),
     "tracd": Site(
         "tracd --single-env --port {port} trac",
         {"trac/plugins/front.py": TRAC},
@@ -222,6 +231,9 @@ SITES = {
         environ=_BY_HEADER,
     ),
     "pserve": Site("pserve site.ini", {"site_pyramid.py": PYRAMID, "site.ini": PYRAMID_INI}, ("pserve",)),
+    "pserve, reloader": Site(
+        "pserve --reload site.ini", {"site_pyramid.py": PYRAMID, "site.ini": PYRAMID_INI}, ("pserve",)
+    ),
     "pserve, wsgiref": Site(
         "pserve site.ini",
         {
