@@ -15,6 +15,7 @@ import importlib.abc
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Final, Literal, NamedTuple, NoReturn
@@ -63,6 +64,7 @@ _NOT_SERVED: Final[Mapping[str, str]] = {
     "hypercorn.run": "VIAFOURA_APP, and serve viafoura_mw.asgi:app",
     "granian.server": "VIAFOURA_APP, and serve viafoura_mw.asgi:app or viafoura_mw.wsgi:app",
 }
+_LEFT: Final = "what it serves is left as it is"
 
 
 def begin() -> None:
@@ -99,14 +101,21 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 def _call_after(loader: Any, hook: Callable[[ModuleType], None]) -> None:
-    """Have ``hook`` called with the module that the loader executes; the loader stays the one it is."""
-    execute = loader.exec_module
+    """Have ``hook`` called with the module that the loader executes; the loader stays the one it is.
+
+    Whatever goes wrong, the module is imported as it would have been.
+    """
 
     def execute_and_hook(module: ModuleType) -> None:
         execute(module)
-        hook(module)
+        try:
+            hook(module)
+        except Exception as error:
+            _tell(f"{module.__name__} cannot be hooked ({type(error).__name__}): {_LEFT}", module)
 
-    loader.exec_module = execute_and_hook
+    with suppress(AttributeError):  # a loader that cannot be told anything
+        execute = loader.exec_module
+        loader.exec_module = execute_and_hook
 
 
 def _hook(server: _Server, wrap: Wrap, module: ModuleType) -> None:
@@ -114,7 +123,7 @@ def _hook(server: _Server, wrap: Wrap, module: ModuleType) -> None:
     kind = getattr(module, server.kind, None)
     method = getattr(kind, server.method, None)
     if method is None:
-        _tell(f"this version of {module.__name__} is not known, and what it serves is left as it is", module)
+        _tell(f"this version of {module.__name__} is not known: {_LEFT}", module)
         return
 
     @functools.wraps(method)

@@ -1,6 +1,7 @@
 """``viafoura-mw run``: real commands, typed as they are, whose servers make their application themselves."""
 
 import importlib
+import importlib.abc
 import os
 import runpy
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -586,6 +588,35 @@ class TestHooks:
 
         assert some_server.Server(len).application is len
         assert capsys.readouterr().err.startswith("viafoura-mw run: this version of some_server is not known")
+
+    def test_a_server_that_cannot_be_hooked_is_imported_all_the_same(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Written in C, it takes no other method."""
+        (tmp_path / "some_server.py").write_text("Server = int")
+        self.hooked(monkeypatch)
+        import some_server
+
+        assert some_server.Server is int
+        assert "some_server cannot be hooked (TypeError)" in capsys.readouterr().err
+
+    def test_a_loader_that_cannot_be_told_anything_is_left_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The module is imported as it would have been."""
+
+        class Loader(importlib.abc.Loader):
+            __slots__ = ()
+            exec_module = property(lambda self: lambda module: vars(module).update(made="here"))
+
+        class Finder(importlib.abc.MetaPathFinder):
+            def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
+                return ModuleSpec(name, Loader()) if name == "some_server" else None
+
+        monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
+        self.hooked(monkeypatch)
+        import some_server
+
+        assert some_server.made == "here"
+        assert not hasattr(some_server, "Server")
 
     def test_wrong_settings_end_the_process(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
