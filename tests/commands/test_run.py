@@ -295,7 +295,7 @@ def ended(site: Site, folder: Path, settings: dict[str, str]) -> tuple[int, str]
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=PATIENCE,
+        timeout=4 * PATIENCE,
         check=False,
     )
     return done.returncode, done.stdout

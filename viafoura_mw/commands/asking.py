@@ -103,18 +103,18 @@ class Answer:
 def ask_wsgi(app: Any, asked: Question) -> Answer:
     """Ask a WSGI application (PEP 3333)."""
     answer = Answer()
-    pieces: list[bytes] = []
+    body = bytearray()
 
     def start_response(status: str, headers: Headers, _: Any = None) -> Any:
         answer.status, answer.headers = int(status[:3]), list(headers)
-        return pieces.append
+        return body.extend
 
     until = time.monotonic() + PATIENCE
     iterable = app(_environ(asked), start_response)
     try:
         for chunk in iterable:
-            pieces.append(chunk)
-            if time.monotonic() > until or sum(map(len, pieces)) > LONGEST:
+            body += chunk
+            if time.monotonic() > until or len(body) > LONGEST:
                 answer.is_whole = False
                 break
     finally:
@@ -122,7 +122,7 @@ def ask_wsgi(app: Any, asked: Question) -> Answer:
             iterable.close()
     if not answer.status:
         raise NoAnswer("gave no response: it never called start_response()")
-    answer.body = b"".join(pieces)
+    answer.body = bytes(body)
     return answer
 
 
@@ -159,7 +159,7 @@ def ask_asgi(app: Any, asked: Question) -> Answer:
 
 async def _ask_asgi(app: Any, asked: Question) -> Answer:
     answer = Answer()
-    pieces: list[bytes] = []
+    body = bytearray()
     over = asyncio.Event()
     requests = [{"type": "http.request", "body": b"", "more_body": False}]
 
@@ -173,9 +173,9 @@ async def _ask_asgi(app: Any, asked: Question) -> Answer:
         if message["type"] == "http.response.start":
             answer.status = int(message["status"])
             answer.headers = [(_text(name), _text(value)) for name, value in message.get("headers", ())]
-        elif message["type"] == "http.response.body":
-            pieces.append(message.get("body", b""))
-            is_too_long = sum(map(len, pieces)) > LONGEST
+        elif message["type"] == "http.response.body" and not over.is_set():
+            body.extend(message.get("body", b""))
+            is_too_long = len(body) > LONGEST
             answer.is_whole = not message.get("more_body", False)
             if answer.is_whole or is_too_long:
                 over.set()
@@ -189,7 +189,7 @@ async def _ask_asgi(app: Any, asked: Question) -> Answer:
         await _ended(page, left)
     if not answer.status:
         raise NoAnswer("gave no response: it never sent http.response.start")
-    answer.body = b"".join(pieces)
+    answer.body = bytes(body)
     return answer
 
 
