@@ -2,16 +2,25 @@
 
 import argparse
 import io
+import shutil
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from types import ModuleType
 from typing import Final
 
-from viafoura_mw.commands import check, demo, preview, simulator
+from viafoura_mw.commands import check, demo, preview, run, simulator
 
 INTERRUPTED: Final = 130  # as a shell has it for SIGINT
 
-_COMMANDS: Final = {"demo": demo, "preview": preview, "check": check, "simulator": simulator}
+_COMMANDS: Final[Mapping[str, ModuleType]] = {
+    "demo": demo,
+    "preview": preview,
+    "check": check,
+    "simulator": simulator,
+    "run": run,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('viafoura-mw')}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in _COMMANDS.items():
-        described = subparsers.add_parser(name, help=command.SUMMARY, description=command.DESCRIPTION)
+        described = subparsers.add_parser(
+            name,
+            help=command.SUMMARY,
+            description=textwrap.fill(command.DESCRIPTION, _width()),
+            epilog="\n".join(["examples:", *(f"  {example}" for example in command.EXAMPLES)]),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         command.configure(described)
     options = parser.parse_args(arguments)
     try:
@@ -34,6 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     return exit_code
+
+
+def _width() -> int:
+    """That of a terminal's text, as argparse has it."""
+    return shutil.get_terminal_size().columns - 2
 
 
 if __name__ == "__main__":

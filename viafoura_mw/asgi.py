@@ -25,7 +25,7 @@ from viafoura_mw.response.guard import FRAMES, Request, can_sign_out, said_in
 from viafoura_mw.response.headers import Headers
 from viafoura_mw.response.proxies import PROOF
 from viafoura_mw.response.request import CONDITIONAL, FILE_EXTENSIONS, narrowed, says_https, wants_html
-from viafoura_mw.runtime import INSIDE, Runtime, served_of
+from viafoura_mw.runtime import INSIDE, Runtime, runtime_of, served_of
 from viafoura_mw.settings import Settings
 from viafoura_mw.sites import Hosts
 from viafoura_mw.user.sources import UNBELIEVED
@@ -71,13 +71,20 @@ class ViafouraMiddleware:
     """Wraps an ASGI application, so that its signed-in users' pages carry their Viafoura session.
 
     ``settings=None`` reads the environment. Raises :class:`~viafoura_mw.errors.SettingsError` when that is wrong.
+    ``compose`` puts the parts together in another way than :func:`~viafoura_mw.runtime.runtime_of`.
     """
 
-    def __init__(self, app: Application, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        app: Application,
+        settings: Settings | None = None,
+        *,
+        compose: Callable[..., Runtime] = runtime_of,
+    ) -> None:
         settings = settings or Settings.from_env()
         self._app = _single_callable(app)
         self._removed = frozenset(name.encode() for name in settings.response_headers)
-        served = served_of(settings, otherwise="scope")
+        served = served_of(settings, otherwise="scope", compose=compose)
         self._runtime, self._hosts = served.own, served.hosts
         self._hides_proof = served.hides_proof
         self._is_enabled = settings.enabled

@@ -6,6 +6,7 @@ Five forms: ``pkg.mod`` (its ``application``, else ``app``), ``pkg.mod:attr.attr
 
 import ast
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -13,9 +14,9 @@ from functools import cache, reduce
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
-from viafoura_mw.environment import read_file
+from viafoura_mw.environment import ENV_FILE, read_file
 from viafoura_mw.errors import SettingsError
 from viafoura_mw.settings import Settings, named_application
 
@@ -36,6 +37,19 @@ def served(door: Callable[[Any, Settings], Door]) -> Door | None:
         return None
     application = load(name)
     return door(application, Settings.from_env(read=read))
+
+
+def door(interface: Literal["wsgi", "asgi"]) -> Any:
+    """The middleware's class for an interface, imported for its own sake.
+
+    A door's module loads the application that ``VIAFOURA_APP`` names as it is imported. Whoever has an application
+    already must not have the site made a second time, nor the environment file read again, which may be a pipe.
+    """
+    put_aside = {name: os.environ.pop(name) for name in ("VIAFOURA_APP", ENV_FILE) if name in os.environ}
+    try:
+        return importlib.import_module(f"viafoura_mw.{interface}").ViafouraMiddleware
+    finally:
+        os.environ.update(put_aside)
 
 
 def absent(module: str, attribute: str) -> AttributeError:

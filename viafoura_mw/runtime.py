@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from viafoura_mw import metrics
 from viafoura_mw.log import Notices
@@ -20,7 +20,7 @@ from viafoura_mw.user.jwks import FetchedKeys
 from viafoura_mw.user.jwt import GivenKeys, Keys, Terms, Tokens, keys_of
 from viafoura_mw.user.reader import UserReader
 from viafoura_mw.viafoura.client import CallTold, Viafoura
-from viafoura_mw.viafoura.sessions import Sessions
+from viafoura_mw.viafoura.sessions import Api, Sessions
 
 #: The key in an environ or a scope that says "already inside", so that an application wrapped twice is served once.
 INSIDE: Final = "viafoura_mw.inside"
@@ -73,7 +73,17 @@ class Served:
         return any(runtime.proxies.has_secret for runtime in self.runtimes)
 
 
-def served_of(settings: Settings, *, otherwise: str) -> Served:
+class Compose(Protocol):
+    """Puts the parts of one site together, as :func:`runtime_of` does."""
+
+    def __call__(
+        self, settings: Settings, *, otherwise: str, site: str, removed: frozenset[str], told: SiteMetrics | None
+    ) -> Runtime:
+        """Give the runtime of a site."""
+        ...
+
+
+def served_of(settings: Settings, *, otherwise: str, compose: Compose) -> Served:
     """The runtime of each site; opens nothing and starts nothing. ``otherwise``: see :func:`runtime_of`.
 
     A header of one site's ``response:`` source leaves on no host: the application may set it wherever it answers.
@@ -83,9 +93,7 @@ def served_of(settings: Settings, *, otherwise: str) -> Served:
     removed = settings.response_headers
     told = Metrics(metrics.meter()) if settings.metrics else None
     runtimes = {
-        name: runtime_of(
-            site, otherwise=otherwise, site=name, removed=removed, told=told.of_site(name) if told else None
-        )
+        name: compose(site, otherwise=otherwise, site=name, removed=removed, told=told.of_site(name) if told else None)
         for name, site in settings.each_site
     }
     served = tuple(runtimes.values())
@@ -103,12 +111,13 @@ def runtime_of(
     site: str = "",
     removed: frozenset[str] = frozenset(),
     told: SiteMetrics | None = None,
+    viafoura: Api | None = None,
 ) -> Runtime:
     """Put the parts of one site together; opens nothing and starts nothing.
 
     ``otherwise``: the preset that ``VIAFOURA_USER=auto`` means where no framework is recognised. ``site``: its name,
     where there are several. ``removed``: response headers that other sites read. ``told``: whom the site's metrics are
-    told.
+    told. ``viafoura``: what is asked in the place of Viafoura's API.
     """
     notices = Notices(site=site)
     reader = UserReader(
@@ -116,7 +125,7 @@ def runtime_of(
     )
     cookie = cookie_of(settings)
     sessions = Sessions(
-        viafoura_of(settings, told=told.call if told else None),
+        viafoura or viafoura_of(settings, told=told.call if told else None),
         timeout=settings.timeout,
         session_ttl=settings.session_ttl,
         site=site,

@@ -23,7 +23,7 @@ from viafoura_mw.response.guard import FRAMES, Request, can_sign_out, said_in
 from viafoura_mw.response.headers import Headers
 from viafoura_mw.response.proxies import PROOF, replaces_headers
 from viafoura_mw.response.request import CONDITIONAL, narrowed, says_https, wants_html
-from viafoura_mw.runtime import INSIDE, Runtime, served_of
+from viafoura_mw.runtime import INSIDE, Runtime, runtime_of, served_of
 from viafoura_mw.settings import Settings
 from viafoura_mw.sites import Hosts
 from viafoura_mw.user.sources import UNBELIEVED
@@ -46,13 +46,20 @@ class ViafouraMiddleware:
     """Wraps a WSGI application, so that its signed-in users' pages carry their Viafoura session.
 
     ``settings=None`` reads the environment. Raises :class:`~viafoura_mw.errors.SettingsError` when that is wrong.
+    ``compose`` puts the parts together in another way than :func:`~viafoura_mw.runtime.runtime_of`.
     """
 
-    def __init__(self, app: "WSGIApplication", settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        app: "WSGIApplication",
+        settings: Settings | None = None,
+        *,
+        compose: Callable[..., Runtime] = runtime_of,
+    ) -> None:
         settings = settings or Settings.from_env()
         self._app = app
         self._removed = settings.response_headers
-        self._served = served_of(settings, otherwise="remote-user")
+        self._served = served_of(settings, otherwise="remote-user", compose=compose)
         self._runtime, self._hosts = self._served.own, self._served.hosts
         self._hides_proof = self._served.hides_proof
 

@@ -1,4 +1,4 @@
-"""The command: ``viafoura-mw demo``, ``simulator``, ``preview`` and ``check``."""
+"""The command: ``viafoura-mw demo``, ``simulator``, ``preview`` and ``check``; ``run`` is in test_run.py."""
 
 import gzip
 import io
@@ -44,12 +44,18 @@ def environment(monkeypatch: pytest.MonkeyPatch, viafoura: SimulatedViafoura) ->
 class TestCommand:
     """What all commands have in common."""
 
-    @pytest.mark.parametrize("name", ["demo", "simulator", "preview", "check"])
-    def test_every_command_explains_itself(self, name: str, capsys: Lines) -> None:
+    @pytest.mark.parametrize("name", ["demo", "simulator", "preview", "check", "run"])
+    def test_every_command_explains_itself(self, name: str, monkeypatch: pytest.MonkeyPatch, capsys: Lines) -> None:
+        monkeypatch.setenv("COLUMNS", "80")
+
         with pytest.raises(SystemExit, match="0"):
             command.main([name, "--help"])
 
-        assert capsys.readouterr().out.startswith(f"usage: viafoura-mw {name}")
+        help_, _, examples = capsys.readouterr().out.partition("\nexamples:\n")
+        assert help_.startswith(f"usage: viafoura-mw {name}")
+        assert max(map(len, help_.splitlines())) <= 80
+        assert all(line.startswith("  ") and f"viafoura-mw {name}" in line for line in examples.splitlines())
+        assert examples
 
     def test_tells_its_version(self, capsys: Lines) -> None:
         with pytest.raises(SystemExit, match="0"):
@@ -181,7 +187,7 @@ class TestPreview:
         [
             (b"", "it has no viafoura-platform in it"),
             (b"<p>\n<!-- viafoura-platform -->", "the viafoura-platform of line 2 is not the id of a script"),
-            (gzip.compress(b'<script id="viafoura-platform">'), "it is compressed (gzip)"),
+            (gzip.compress(b'<script id="viafoura-platform">', mtime=0), "it is compressed (gzip)"),
             ("\ufeff<script id=viafoura-platform>".encode("utf-16"), "its charset is no superset of ASCII"),
         ],
     )
@@ -545,3 +551,35 @@ class TestCheckOfViafoura:
 
         assert code == 0
         assert named(found)[-2:] == [("ok", "token"), ("warning", "token")]
+
+
+class TestColours:
+    """``check`` on a terminal, and in a pipe."""
+
+    @pytest.mark.parametrize(
+        ("is_terminal", "environ", "is_coloured"),
+        [
+            (True, {}, True),
+            (True, {"NO_COLOR": "1"}, False),
+            (True, {"TERM": "dumb"}, False),
+            (False, {}, False),
+        ],
+    )
+    def test_states_are_coloured_on_a_terminal_that_has_colours(
+        self,
+        is_terminal: bool,
+        environ: dict[str, str],
+        is_coloured: bool,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: Lines,
+    ) -> None:
+        """A pipe, ``NO_COLOR`` and a terminal without colours get plain text."""
+        monkeypatch.delenv("NO_COLOR", raising=False)
+        for name, value in {"TERM": "xterm", **environ}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal, raising=False)
+
+        command.main(["check"])
+
+        line = capsys.readouterr().out.splitlines()[0]
+        assert line.startswith("\x1b[31mfailed  \x1b[0m settings" if is_coloured else "failed   settings")

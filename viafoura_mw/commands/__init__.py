@@ -1,6 +1,20 @@
 """The rooms of the ``viafoura-mw`` command: each a module with ``configure(parser)`` and ``run(options)``."""
 
+import os
 import sys
+from typing import Final
+
+#: Colours of a terminal (ECMA-48 §8.3.117).
+RED: Final = "31"
+GREEN: Final = "32"
+YELLOW: Final = "33"
+
+
+def coloured(text: str, colour: str) -> str:
+    """``text`` in a colour where standard output is a terminal that has some; ``NO_COLOR`` (no-color.org) says no."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    return f"\x1b[{colour}m{text}\x1b[0m"
 
 
 def say(line: str = "") -> None:

@@ -8,12 +8,14 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
 from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from viafoura_mw.commands import say
+from viafoura_mw.commands import GREEN, RED, YELLOW, coloured, complain, say
+from viafoura_mw.commands.asking import Question, question
+from viafoura_mw.commands.checks import Check, Checks, State, each
+from viafoura_mw.commands.page import page_checks
 from viafoura_mw.environment import read_file
 from viafoura_mw.errors import (
     CredentialsRefused,
@@ -35,30 +37,21 @@ from viafoura_mw.viafoura.client import Session
 SUMMARY: Final = "check the environment, and ask Viafoura for a token"
 DESCRIPTION: Final = (
     "Check what the environment says: the settings, the application if VIAFOURA_APP names one, where the user will be "
-    "read, and whether Viafoura gives a token. One line for each check; no secret, session or token is shown. Exit "
-    "code: 0 if nothing failed, else 1."
+    "read, and whether Viafoura gives a token. With --page also ask the application for a page, in this process, and "
+    "say whether the tag is there, by what the user was read, and what would happen; it makes no login and no logout. "
+    "One line for each check; no secret, session, token or user's detail is shown. Exit code: 0 if nothing failed, 1 "
+    "if something did, 2 if the options are wrong."
 )
+EXAMPLES: Final = (
+    "viafoura-mw check",
+    "viafoura-mw check --login no-user-of-ours",
+    "viafoura-mw check --page /story --cookie 'sessionid=…'",
+    "viafoura-mw check --page https://www.site.example/story --header 'Authorization: Bearer …'",
+    "viafoura-mw check --json",
+)
+_COLOURS: Final = {State.OK: GREEN, State.WARNING: YELLOW, State.FAILED: RED}
 LONG_WAIT: Final = 5.0  # seconds
 
-
-class State(StrEnum):
-    """How a check ended."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line: what was checked, how it ended, and in a sentence what was found or what to change."""
-
-    subject: str
-    state: State
-    sentence: str
-
-
-Checks = Iterator[Check]
 
 _ADVICE: Final[dict[type[ViafouraError], str]] = {
     CredentialsRefused: "copy VIAFOURA_SITE_ID and VIAFOURA_API_KEY from admin.viafoura.com, Settings, API Key",
@@ -80,23 +73,66 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--site", metavar="NAME", help="of the sites of VIAFOURA_SITES_FILE, check the one of this table alone"
     )
+    parser.add_argument(
+        "--page",
+        metavar="PATH",
+        help="also ask the application for a page: a path (/story), or an address where the site looks at its "
+        "host or its scheme (https://www.site.example/story)",
+    )
+    parser.add_argument(
+        "--cookie",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="a cookie to ask for the page with: the one by which the site knows a signed-in user; may be repeated",
+    )
+    parser.add_argument(
+        "--header",
+        metavar="'NAME: VALUE'",
+        action="append",
+        default=[],
+        help="a header to ask for the page with; may be repeated",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
 
 
 def run(options: Namespace) -> int:
-    """Print the checks; the exit code is 1 if one failed."""
+    """Print the checks; the exit code is 1 if one failed, and 2 where the options do not go together."""
+    try:
+        asked = _asked(options)
+    except ValueError as error:
+        complain(str(error))
+        return 2
     checks = []
-    for check in all_checks(options.app, options.login, options.name, options.site):
+    for check in all_checks(options.app, options.login, options.name, options.site, asked):
         checks.append(check)
         if not options.json:
-            say(f"{check.state:8} {check.subject:12} {check.sentence}")
+            say(_line(check))
     failed = any(check.state is State.FAILED for check in checks)
     if options.json:
-        say(json.dumps({"ok": not failed, "checks": [asdict(check) for check in checks]}, indent=2))
+        say(json.dumps({"ok": not failed, "checks": [_for_programs(check) for check in checks]}, indent=2))
     return int(failed)
 
 
-def all_checks(app: str | None, login: str | None, name: str, site: str | None = None) -> Checks:
+def _asked(options: Namespace) -> Question | None:
+    if options.page is None:
+        if options.cookie or options.header:
+            raise ValueError("--cookie and --header are for a page: name it with --page PATH")
+        return None
+    return question(options.page, options.cookie, options.header)
+
+
+def _for_programs(check: Check) -> dict[str, Any]:
+    return {name: value for name, value in asdict(check).items() if value != {}}
+
+
+def _line(check: Check) -> str:
+    return f"{coloured(f'{check.state:8}', _COLOURS[check.state])} {check.subject:12} {check.sentence}"
+
+
+def all_checks(
+    app: str | None, login: str | None, name: str, site: str | None = None, asked: Question | None = None
+) -> Checks:
     """Every check, one after another, as far as it makes sense; the site may make settings while it is imported."""
     read = cache(read_file)
     loaded = _loaded(named) if (named := app or named_application(read=read)) else None
@@ -107,20 +143,37 @@ def all_checks(app: str | None, login: str | None, name: str, site: str | None =
             settings = Settings.from_env(read=read)
         except SettingsError as error:
             problems = error.problems
-    yield from _each("settings", State.WARNING, warnings)
-    yield from _each("settings", State.FAILED, problems)
-    wanted: tuple[tuple[str, Settings], ...] = _wanted(settings, site) if settings else ()
-    if settings and not wanted:
-        there = ", ".join(each for each, _ in settings.sites) or "no VIAFOURA_SITES_FILE"
+    yield from each("settings", State.WARNING, warnings)
+    yield from each("settings", State.FAILED, problems)
+    if settings is None:
+        if loaded:
+            yield loaded.check
+        return
+    wanted = _wanted(settings, site)
+    if not wanted:
+        there = ", ".join(name for name, _ in settings.sites) or "no VIAFOURA_SITES_FILE"
         yield Check("settings", State.FAILED, f"--site {site}: there is no such table; there is {there}")
-    for each, of_site in wanted:
-        yield from _named(each, _settings(of_site))
+    for host, of_site in wanted:
+        yield from _named(host, _settings(of_site))
     if loaded:
         yield loaded.check
-    for each, of_site in wanted:
+    yield from _of_users(settings, wanted, loaded, asked)
+    for host, of_site in wanted:
         if of_site.enabled:
-            yield from _named(each, _user(of_site, loaded))
-            yield from _named(each, _viafoura(of_site, login, name))
+            yield from _named(host, _viafoura(of_site, login, name))
+
+
+def _of_users(
+    settings: Settings, wanted: tuple[tuple[str, Settings], ...], loaded: "_Loaded | None", asked: Question | None
+) -> Checks:
+    """Where the users are read, and what becomes of the page that is asked for."""
+    for host, of_site in wanted:
+        if of_site.enabled:
+            yield from _named(host, _user(of_site, loaded))
+    if asked and settings.enabled:
+        yield from _asked_for(asked, settings, loaded)
+    elif asked:
+        yield Check("page", State.FAILED, "VIAFOURA_ENABLED=0: no page is looked at, so that none is asked for")
 
 
 def _wanted(settings: Settings, site: str | None) -> tuple[tuple[str, Settings], ...]:
@@ -133,10 +186,6 @@ def _wanted(settings: Settings, site: str | None) -> tuple[tuple[str, Settings],
 def _named(site: str, checks: Checks) -> Checks:
     """``checks``, each with the site of which it speaks, where there are several."""
     return (replace(check, sentence=f"{site}: {check.sentence}") if site else check for check in checks)
-
-
-def _each(subject: str, state: State, sentences: Iterable[str]) -> Checks:
-    return (Check(subject, state, sentence) for sentence in sentences)
 
 
 @contextmanager
@@ -165,7 +214,7 @@ def _settings(settings: Settings) -> Checks:
         )
         return
     warnings = list(_doubts(settings))
-    yield from _each("settings", State.WARNING, warnings)
+    yield from each("settings", State.WARNING, warnings)
     if not warnings:
         yield Check("settings", State.OK, "every variable is right")
 
@@ -217,9 +266,11 @@ def _user(settings: Settings, loaded: _Loaded | None) -> Checks:
     is_asgi = loaded.is_asgi if loaded else None
     try:
         presets = _presets(settings, is_asgi)
+        hopeless = list(_hopeless(settings, loaded)) if loaded else []
     except Exception as error:  # a framework that is only half there
         yield Check("user", State.WARNING, f"whether a framework runs cannot be told ({type(error).__name__})")
         return
+    yield from each("user", State.WARNING, hopeless)
     for name, where in presets:
         preset = settings.preset(name)
         fields = preset.sources
@@ -238,6 +289,20 @@ def _user(settings: Settings, loaded: _Loaded | None) -> Checks:
             yield Check("user", State.WARNING, f"an {door} application has no {absent}: what is read of it is empty")
 
 
+def _hopeless(settings: Settings, loaded: _Loaded) -> Iterator[str]:
+    """Why nobody can ever be read, where that is certain but for a server that sets ``REMOTE_USER``."""
+    from viafoura_mw.user import frameworks
+    from viafoura_mw.user.frameworks.running import instances
+
+    if settings.user_id or loaded.is_asgi or settings.user not in ("auto", *_KEEP_TO_THEMSELVES):
+        return
+    running = frameworks.recognised(asgi=False)
+    for preset, (module, name, sentence) in _KEEP_TO_THEMSELVES.items():
+        kind = getattr(sys.modules.get(module), name, None)
+        if settings.user in ("auto", preset) and running is None and kind is not None and instances(kind):
+            yield sentence
+
+
 def _presets(settings: Settings, is_asgi: bool | None) -> tuple[tuple[str, str], ...]:
     """The presets that may read the user, each with where that is so: one, unless the door is not known."""
     if settings.user != "auto":
@@ -250,8 +315,37 @@ def _presets(settings: Settings, is_asgi: bool | None) -> tuple[tuple[str, str],
     return ((frameworks.recognised(asgi=is_asgi) or ("scope" if is_asgi else "remote-user"), ""),)
 
 
+#: By the preset that needs more: the class whose instances show that the framework runs, and what to do.
+_KEEP_TO_THEMSELVES: Final = {
+    "flask-login": (
+        "flask",
+        "Flask",
+        "Flask runs without Flask-Login: nobody is ever read, unless the server sets REMOTE_USER; if a view keeps the "
+        "user in the session, as session['user_id'], set VIAFOURA_USER_ID=session:user_id",
+    ),
+    "pyramid": (
+        "pyramid.router",
+        "Router",
+        "Pyramid runs without a security policy: nobody is ever read, unless the server sets REMOTE_USER; set a policy "
+        "with config.set_security_policy(), or VIAFOURA_USER_ID",
+    ),
+}
+
+
 def _places(sources: Iterable[Source]) -> str:
     return "|".join(map(str, sources))
+
+
+def _asked_for(asked: Question, settings: Settings, loaded: _Loaded | None) -> Checks:
+    """The checks of a page; what the middleware logs meanwhile is told as well."""
+    if loaded is None:
+        sentence = "there is no application to ask: name it in VIAFOURA_APP, or with --app"
+        yield Check("page", State.FAILED, sentence)
+    elif loaded.app is not None:
+        with _logged() as warnings:
+            checks = list(page_checks(loaded.app, settings, asked, is_asgi=bool(loaded.is_asgi)))
+        yield from checks
+        yield from each("page", State.WARNING, warnings)
 
 
 # Viafoura.

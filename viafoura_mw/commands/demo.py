@@ -12,6 +12,10 @@ DESCRIPTION: Final = (
     "Serve a small news site with a sign-in form, wrapped by the middleware, beside a simulated Viafoura. Both listen "
     "on 127.0.0.1 only. Nothing is to be configured: VIAFOURA_* variables of the environment are left out of account."
 )
+EXAMPLES: Final = (
+    "viafoura-mw demo",
+    "viafoura-mw demo --asgi --port 8000",
+)
 PORT: Final = 8765
 
 _INVITATION: Final = """\

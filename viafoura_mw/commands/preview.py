@@ -15,6 +15,10 @@ DESCRIPTION: Final = (
     "is asked of Viafoura; the values are examples. Exit code: 0 if the tag is there, 1 if not, 2 if the page cannot "
     "be read."
 )
+EXAMPLES: Final = (
+    "viafoura-mw preview page.html",
+    "curl https://www.site.example/story | viafoura-mw preview -",
+)
 # Those of Viafoura's document.
 USER_ID: Final = "7000000003119"
 SESSION: Final = "o52l4itrv8q4p8n4amsou1c567"

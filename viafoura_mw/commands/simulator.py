@@ -10,6 +10,10 @@ DESCRIPTION: Final = (
     "Serve the simulated Viafoura on 127.0.0.1, and print the variables that point a middleware there, as lines for a "
     "shell or for the file that VIAFOURA_ENV_FILE names."
 )
+EXAMPLES: Final = (
+    "viafoura-mw simulator",
+    "viafoura-mw simulator --port 0",
+)
 PORT: Final = 8766
 
 
