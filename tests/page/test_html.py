@@ -7,6 +7,7 @@ import pytest
 from viafoura_mw.page.html import Cut, Scanner, find, start_tag, with_session
 from viafoura_mw.page.html.open_elements import MAX_DEPTH, MAX_NAME
 from viafoura_mw.page.html.start_tag import MAX_TAG, PLATFORM
+from viafoura_mw.page.html.tokenizer import MAX_ANEW
 
 TAG = b'<script id="viafoura-platform">'
 
@@ -172,7 +173,7 @@ CASES = {
     "svg in annotation-xml": "<math><annotation-xml><svg><desc>@",
     "template's end tag in svg": "<template><svg><g></template>@",
     "svg left by an outer end tag": "<svg><g><path></svg>@",
-    "table's end tag in a point": "<svg><desc></table>%",
+    "table's end tag in a point": "<svg><desc></table>@",
     "other end tag in a point": "<svg><desc></b>@",
     # HTML inside of an integration point
     "void element in a point": "<svg><desc><br></desc>%</svg>@",
@@ -228,22 +229,51 @@ CASES = {
     "extra end tag of a shape": "<svg><path/></path><path></path></svg><style>%</style>@",
     "extra end tag in math": "<math><mi></mi></mi></math><style>%</style>@",
     "extra end tag of HTML's": "<div><svg></div></svg>@",
-    "extra end tags and elements": "<svg></g><g></b><path/></i></g></svg><svg>%</svg>@",
+    "extra end tags and elements": "<svg></i><g></b><path/></i></g></svg><svg>%</svg>@",
     "extra end tag and a breakout": "<svg><g></x><p>@",
     "extra end tag and another end": "<svg><g></x></p>@",
     "extra end tag and a font": "<svg><g></x><font size=1>@",
-    "extra end tag in a template": "<template><svg></g></svg><style></template></style></template>@",
-    "extra end tag and the template's": "<template><svg></g></template>@",
-    "extra end tag and no template": "<svg></g></template></svg>@",
-    "extra end tag under svg's template": "<svg><template></g></template></svg>@",
-    "extra end tag under svg's template in a template": "<template><svg><template></g></template>%",
-    "extra end tag and a script": "<svg></g>%",
-    "extra end tag and svg": "<svg></g><svg/></svg>%",
-    "extra end tag and a point": "<math></g><mi></mi></math>%",
-    "extra end tag and CDATA": "<svg></g><![CDATA[ ]]></svg>%",
+    "extra end tag in a template": "<template><svg></i></svg><style></template></style></template>@",
+    "extra end tag and the template's": "<template><svg></i></template>@",
+    "extra end tag and no template": "<svg></i></template></svg>@",
+    "extra end tag under svg's template": "<svg><template></i></template></svg>@",
+    "extra end tag under svg's template in a template": "<template><svg><template></i></template>%",
+    "extra end tag and a script": "<svg></i>%",
+    "extra end tag and svg": "<svg></i><svg/></svg>%",
+    "extra end tag and a point": "<math></i><mi></mi></math>%",
+    "extra end tag and CDATA": "<svg></i><![CDATA[ ]]></svg>%",
     "extra end tag under an element in a point": "<svg><desc><b><svg></i></svg>%",
-    "end tag of a table over a point": "<svg><desc></td>%",
+    "end tag of a table over a point": "<table></table><svg><desc></td>%",
+    "end tag of a table in a template over a point": "<template><svg><desc></td></desc></svg></template>%",
     "end tag over a point": "<svg><desc></i></desc>%</svg>@",
+    # End tags in svg and math of SVG's and MathML's own names, and of tables, that nobody opened outside
+    **{
+        f"{extra} that nobody opened, and {there}": f"<p></g>{extra}{there}</svg><g><div a='<line>'>@"
+        for extra in ("<svg></g>", "<SVG><G></G></G>", "<svg><path/></path>", "<svg><desc></td></desc>", "<svg></td>")
+        for there in ("%", "<script/>", "<style/>", "<title>x</title>", "<![CDATA[<p>%]]>", "<svg>%</svg>", "<desc/>")
+    },
+    **{
+        f"{extra} that may be open outside": f"{outside}<p><svg>{extra}<title>x</title></svg>%"
+        for outside, extra in {
+            "<g>": "</g>",
+            "<PATH a='>'/>": "</path>",
+            "<g></g>": "</G>",
+            "<svg></line></svg><line\n>": "</line>",
+            "<svg></line></svg><b a='=' c=\"='\"><use>": "</use>",
+            "<svg></i><mo></svg>": "</mo>",
+            "<svg></rect></i><mn></svg>": "</mn>",
+            "<template><rect></template>": "</rect>",
+            "<svg><desc><set></set></desc></svg>": "</set>",
+            "<table>": "<desc></table></desc>",
+            "<svg></td></svg><table></table>": "<desc></table></desc>",
+        }.items()
+    },
+    "svg's title and the end of no table": "<svg><title></table>@",
+    "name that begins like svg's own": "<svg></g></svg><gx><sets><svg></g></set><style>%</style></svg>@",
+    "names of svg's own that no tag has": "<title><g></title><!--<g>--><script><g></script><svg></g><title/></svg>@",
+    "svg's own in svg alone": "<svg><g/><path></path></svg><svg><g></g></svg><svg></g></path><title/></svg>@",
+    "text and an extra end tag": "x<svg></g><title/></svg><frameset>@",
+    "an extra end tag and no text": "<p><svg></g><title/></svg><frameset>%",
     # Where to stop: a frameset, unless a body leaves no place for it
     "frameset": "<frameset>%",
     "frameset that takes the body's place": "<p></p><frameset>%",
@@ -276,6 +306,32 @@ def test_finds_the_tag_that_a_browser_reads(name: str, size: int | None) -> None
     found = find(page) if size is None else streamed(page, size)
 
     assert found == expected
+
+
+@pytest.mark.parametrize("size", [None, 1000, MAX_ANEW, MAX_ANEW + 1])
+@pytest.mark.parametrize("name", [b"</g>", b"</g a='>' >"])
+def test_reads_only_the_start_of_a_page_anew(name: bytes, size: int | None) -> None:
+    """The first extra end tag of SVG's own is ignored for sure up to one place of the page, however the page is cut."""
+    early = b"<p>" + b"x" * (MAX_ANEW - 8 - len(name)) + b"<svg>" + name
+    late = b"x" + early
+    rest = b"<title>x</title></svg>"
+
+    found = [find(page) if size is None else streamed(page, size) for page in (early + rest + TAG, late + rest + TAG)]
+
+    assert found == [(len(early + rest), len(early + rest + TAG)), None]
+
+
+@pytest.mark.parametrize("size", [None, 1000])
+@pytest.mark.parametrize(("outside", "found"), [(b"", True), (b"<line>", False)])
+def test_notes_what_comes_after_the_first_extra_end_tag(outside: bytes, found: bool, size: int | None) -> None:
+    """Once it is known which of SVG's own elements HTML had, it stays known as far as the page goes."""
+    page = (
+        b"<svg></g></svg>" + b"<p>x" * MAX_ANEW + outside + b"<p>x" * MAX_ANEW + b"<svg></line><title>x</title></svg>"
+    )
+
+    place = find(page + TAG) if size is None else streamed(page + TAG, size)
+
+    assert place == ((len(page), len(page + TAG)) if found else None)
 
 
 SPELLINGS = [

@@ -8,9 +8,14 @@ is an HTML one at all. In plain HTML no stack is needed for the answers, and non
 the body's place.
 
 An end tag in svg or math of what is not open there, as in ``<svg><path/></path>``, is ignored, unless an element of
-that name is open outside: then it closes that one, and svg with it. Elements outside are not kept, so that both may be
-true. It does not matter as long as both lead to the same: from such an end tag on svg is *doubtful*, until its own end
-tag (or a tag of HTML's own) makes an end of it either way. What depends on the doubt meanwhile is :data:`Next.LOST`.
+that name is open outside: then it closes that one, and svg with it. For the names of SVG's and MathML's own, and for
+tables, it can be told which start tags HTML had (:data:`NOTED`); an end tag of any other of them is ignored for sure.
+To note them from the start would cost the search of every page time. So the first such end tag is answered by
+:data:`Next.ASKS`, whereupon the tokenizer reads the page anew up to there, and notes them from then on.
+
+Other elements outside are not kept, so that both may be true. It does not matter as long as both lead to the same: from
+such an end tag on svg is *doubtful*, until its own end tag (or a tag of HTML's own) makes an end of it either way. What
+depends on the doubt meanwhile is :data:`Next.LOST`.
 
 Where the answer depends on elements that are not kept, :data:`Next.LOST` is returned and nothing may be matched any
 more: a page left as it was beats a wrong place. The package's docstring lists those cases.
@@ -34,6 +39,7 @@ class Next(Enum):
     DATA = auto()
     TEXT = auto()  # RCDATA and RAWTEXT: up to the end tag of the same name
     SCRIPT = auto()
+    ASKS = auto()  # an end tag that is understood only when :attr:`OpenElements.outside` is known; nothing was done
     LOST = auto()  # nothing can be known any more, or nothing but text can come
 
 
@@ -64,6 +70,19 @@ TEMPLATE_IN_BODY: Final = Element(HTML, b"template in body")
 TEMPLATE_OF_COLUMNS: Final = Element(HTML, b"template of columns")  # "in column group": all but templates is ignored
 _TEMPLATES: Final = frozenset({TEMPLATE, TEMPLATE_IN_BODY, TEMPLATE_OF_COLUMNS})
 SCRIPT: Final = b"script"
+# Names of SVG's and MathML's own, which mean nothing in HTML.
+_OWN_NAMES: Final = frozenset(
+    b"animate animatemotion animatetransform circle clippath defs desc discard ellipse feblend fecolormatrix "
+    b"fecomponenttransfer fecomposite feconvolvematrix fediffuselighting fedisplacementmap fedistantlight "
+    b"fedropshadow feflood fefunca fefuncb fefuncg fefuncr fegaussianblur feimage femerge femergenode femorphology "
+    b"feoffset fepointlight fespecularlighting fespotlight fetile feturbulence filter foreignobject g line "
+    b"lineargradient marker mask metadata mpath path pattern polygon polyline radialgradient rect set stop switch "
+    b"symbol text textpath tspan use view annotation annotation-xml maction menclose merror mfenced mfrac mglyph mi "
+    b"mmultiscripts mn mo mover mpadded mphantom mprescripts mroot mrow ms mspace msqrt mstyle msub msubsup msup "
+    b"mtable mtd mtext mtr munder munderover none semantics".split()
+)
+# What is noted of the start tags that are read by the rules of HTML. Without a table none of its parts is ever open.
+NOTED: Final = _OWN_NAMES | {b"table"}
 TEXT_ELEMENTS: Final = frozenset(b"style title textarea xmp iframe noembed noframes noscript".split())
 FRAMESET: Final = b"frameset"
 PLAINTEXT: Final = b"plaintext"
@@ -117,6 +136,8 @@ class OpenElements:
         self._stack: list[Element] = []
         self._templates = 0
         self._sure: int | None = None  # how many of the elements are open for sure, where the others are doubtful
+        #: Which of :data:`NOTED` an element of HTML may have had by now; ``None`` while nobody notes them.
+        self.outside: frozenset[bytes] | None = None
         self.keeps_body: bool = False  # no frameset can take the body's place any more
 
     @property
@@ -157,6 +178,8 @@ class OpenElements:
         """A start tag. ``tag`` is its spelling, needed only where :func:`needs_spelling` says so."""
         if len(name) > MAX_NAME and not self.plain:
             return Next.LOST
+        if self.outside is not None:
+            self._note(name)
         if not self.reads_as_html(name):
             if name not in _BREAKOUT and not (name == b"font" and _breaks_out(tag)):
                 return self._start_foreign(name, self_closing, tag)
@@ -169,8 +192,7 @@ class OpenElements:
             return Next.DATA
         if name == PLAINTEXT or (name == FRAMESET and not self.keeps_body):
             return Next.LOST
-        if not self.keeps_body:
-            self.keeps_body = not self.inert and keeps_body(name, tag)
+        self.keeps_body = self.keeps_body or (not self.inert and keeps_body(name, tag))
         if not self._stack or self._stack[-1] in _TEMPLATES:
             return self._start_plain(name, self_closing)
         return self._start_in_point(name, self_closing)
@@ -188,6 +210,11 @@ class OpenElements:
         if not self._stack or self._stack[-1] in _TEMPLATES:
             return Next.DATA
         return self._end_in_point(name)
+
+    def _note(self, name: bytes) -> None:
+        """Note a start tag of which an element of HTML is made, or may be."""
+        if name in NOTED and (self.doubtful or self.reads_as_html(name)):
+            self.outside = (self.outside or frozenset()) | {name}
 
     def _push(self, element: Element) -> Next:
         if len(self._stack) == MAX_DEPTH:
@@ -302,6 +329,11 @@ class OpenElements:
             return self._end_template()
         if name in _NEVER_OPEN or (stopped and name not in _TABLE):
             return Next.DATA
+        if name in _OWN_NAMES or (name in _TABLE and not self.inert):
+            if self.outside is None:
+                return Next.ASKS
+            if (name if name in _OWN_NAMES else b"table") not in self.outside:
+                return Next.DATA
         # The rules of HTML look for an element outside; an integration point on the way hides it, but from a table's.
         if stopped or (depth and self._stack[depth - 1] not in _TEMPLATES):
             return Next.LOST

@@ -3,7 +3,8 @@
 Every state survives the end of a chunk: a tag, a comment or a script may be cut anywhere, and each byte is still looked
 at a bounded number of times. The tokenizer itself keeps no bytes. It says how many of the last bytes must be there
 again in the next run: a few that are undecided (:data:`MAX_NAME` and two), and all of a start tag that is cut and is
-understood only with its attributes, up to :data:`MAX_TAG`.
+understood only with its attributes, up to :data:`MAX_TAG`. One thing needs the page from its start, if it comes early
+(:data:`MAX_ANEW`): which elements HTML had, when an end tag in svg asks for that. So much of the page is kept.
 """
 
 import re
@@ -13,7 +14,7 @@ from typing import Final
 
 from viafoura_mw.page.html import tokens
 from viafoura_mw.page.html.body import PassedOver
-from viafoura_mw.page.html.open_elements import FRAMESET, MAX_NAME, SCRIPT, Next, OpenElements, needs_spelling
+from viafoura_mw.page.html.open_elements import FRAMESET, MAX_NAME, NOTED, SCRIPT, Next, OpenElements, needs_spelling
 from viafoura_mw.page.html.start_tag import MAX_TAG, is_platform, may_be_platform
 
 
@@ -48,6 +49,10 @@ _RUNS: Final = {
     _Part.SINGLE_QUOTED: re.compile(rb"[^']*+"),
     _Part.UNQUOTED: re.compile(rb"[^\t\n\f\r >]*+"),
 }
+# So much of a page is read anew at most, and kept until then. What is known must not depend on how much is at hand, so
+# that the same holds for a page in one piece.
+MAX_ANEW: Final = 65_536
+_MANY: Final = 64  # more pieces than this are joined, since each takes memory of its own
 _QUOTED: Final = frozenset({_Part.DOUBLE_QUOTED, _Part.SINGLE_QUOTED})
 _VALUES: Final = {ord('"'): _Part.DOUBLE_QUOTED, ord("'"): _Part.SINGLE_QUOTED}
 _GREATER: Final = ord(">")
@@ -74,6 +79,10 @@ class Tokenizer:
         self._kind = _Tag.START
         self._part = _Part.TAG_NAME
         self._solidus = False
+        self._plain = tokens.PLAIN
+        # The page ahead of the data of this run, while it may have to be read anew, and its length.
+        self._gone: list[bytes] = []
+        self._gone_length = 0
         self._special = 0  # up to here in the data of this run nothing but this may matter in plain HTML
 
     def run(self, data: bytes, position: int, end: int) -> int:
@@ -108,6 +117,18 @@ class Tokenizer:
         self._look_for_body(data)
         if self._begins is not None:
             self._begins -= length
+        if self._elements.outside is None:
+            self._keep(data, length)
+
+    def _keep(self, data: bytes, length: int) -> None:
+        """Keep what goes of the data, as long as the page may have to be read anew."""
+        self._gone_length += length
+        if self._gone_length > MAX_ANEW:
+            self._learn(NOTED)
+            return
+        self._gone.append(data[:length])
+        if len(self._gone) > _MANY:
+            self._gone = [b"".join(self._gone)]
 
     def _data(self, data: bytes, position: int) -> int:
         """Data state, and the states that tell what a ``<`` begins (§13.2.5.1, .6, .7, .42)."""
@@ -164,10 +185,10 @@ class Tokenizer:
         tag where :func:`_known_data` can tell its end from its last bytes. It is read only where that fails.
         """
         if position >= self._special:
-            special = tokens.SPECIAL.search(data, position)
+            special = self._plain.special.search(data, position)
             self._special = special.start() if special else len(data)
             position = _known_data(data, position, self._special)
-        boring = tokens.BORING.match(data, position)
+        boring = self._plain.boring.match(data, position)
         return boring.end() if boring else position
 
     def _declaration(self, data: bytes, position: int) -> int:
@@ -255,7 +276,8 @@ class Tokenizer:
         self._kind, self._name = kind, name
         rest = tokens.REST_OF_TAG.match(data, position)
         if rest:
-            return self._close(rest.end(), bool(rest[1]), data[start : rest.end()] if kind is _Tag.START else b"")
+            spelling = data[start : rest.end()] if kind is _Tag.START else b""
+            return self._close(data, rest.end(), bool(rest[1]), spelling)
         self._begins = start if kind is _Tag.START and self._needs_spelling() else None
         self._state, self._part, self._solidus = Tokenizer._tag, _Part.BEFORE_NAME, False
         attributes = tokens.WHOLE_ATTRIBUTES.match(data, position)
@@ -281,7 +303,7 @@ class Tokenizer:
             if data[stop] == _GREATER and self._part not in _QUOTED:
                 begins, self._begins = self._begins, None
                 spelling = b"" if begins is None else data[begins : stop + 1]
-                return self._close(stop + 1, self._solidus, spelling)
+                return self._close(data, stop + 1, self._solidus, spelling)
             position = stop + self._leave_part(data[stop])
         return position
 
@@ -305,13 +327,17 @@ class Tokenizer:
                 self._part = _Part.BEFORE_NAME
                 return int(part in _QUOTED)
 
-    def _close(self, end: int, self_closing: bool, spelling: bytes) -> int:
+    def _close(self, data: bytes, end: int, self_closing: bool, spelling: bytes) -> int:
         """A tag has ended; ``spelling`` is the whole start tag, empty when it is not needed or too long."""
         self._state = Tokenizer._data
         if self._kind is _Tag.END_OF_TEXT:
             return end
         if self._kind is _Tag.END:
-            self.finished = self._elements.end(self._name) is Next.LOST
+            following = self._elements.end(self._name)
+            if following is Next.ASKS:
+                self._read_anew(data, end)
+                following = self._elements.end(self._name)
+            self.finished = following is Next.LOST
             return end
         known = 0 < len(spelling) <= MAX_TAG
         if known and self._sought() and is_platform(spelling):
@@ -330,6 +356,23 @@ class Tokenizer:
             case _:
                 pass
         return end
+
+    def _read_anew(self, data: bytes, end: int) -> None:
+        """Find out which elements of :data:`NOTED` HTML had up to ``data[end]``, if that is early in the page."""
+        if self._gone_length + end > MAX_ANEW:
+            self._learn(NOTED)
+            return
+        page = b"".join([*self._gone, data[:end]])
+        again = Tokenizer()
+        again._learn(frozenset())
+        again.run(page, 0, len(page))
+        self._learn(again._elements.outside)
+
+    def _learn(self, outside: frozenset[bytes] | None) -> None:
+        """Be told which elements of :data:`NOTED` HTML had by now; where it may be all, there is no more to note."""
+        self._elements.outside = outside
+        self._plain = tokens.PLAIN if outside == NOTED else tokens.PLAIN_NOTED
+        self._gone.clear()
 
     def _pass_over(self, data: bytes, start: int, end: int) -> None:
         """Note whole tags and text that change nothing, while they could still begin a body."""

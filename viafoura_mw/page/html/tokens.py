@@ -7,9 +7,9 @@ so that each byte is looked at a bounded number of times whatever the document s
 import re
 import sys
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
-from viafoura_mw.page.html.open_elements import TEXT_ELEMENTS
+from viafoura_mw.page.html.open_elements import NOTED, TEXT_ELEMENTS
 
 _WS: Final = r"\t\n\f\r "
 
@@ -17,10 +17,6 @@ _WS: Final = r"\t\n\f\r "
 def _any_case(name: str) -> str:
     """A pattern of an ASCII name in any case; sets of two are faster than ``(?i:…)``."""
     return "".join(f"[{c}{c.upper()}]" if c.isalpha() else re.escape(c) for c in name)
-
-
-def _one_of(names: Iterable[str]) -> str:
-    return "(?:" + "|".join(map(_any_case, names)) + ")"
 
 
 # Before 3.11.5 a possessive group that fails halfway leaves the match in a wrong place (CPython issue 106052). None of
@@ -58,30 +54,53 @@ _TEXT_NAMES: Final = sorted(name.decode() for name in TEXT_ELEMENTS)
 # What changes the tokenizer's state in plain HTML; every other tag only has an end to be found.
 _STARTS: Final = ["script", *_TEXT_NAMES, "template", "svg", "math", "plaintext", "frameset", "body"]
 _ORDINARY: Final = rf"/?+[a-zA-Z][^{_WS}/>]*+{_ATTRIBUTES}/?+>"
-# Plain HTML that changes nothing, tag by tag: whole tags of no consequence, and the text between.
-BORING: Final = _compile(rf"(?:[^<]*+<(?:(?!{_one_of(_STARTS)}[{_WS}/>]){_ORDINARY}|(?=[^a-zA-Z!?/])))*+[^<]*+")
 
 
-def _trie(words: list[str]) -> str:
-    """A pattern of the words in which no byte is compared with more than one branch in vain."""
-    if "" in words:
+def _trie(words: Iterable[str], end: str = "") -> str:
+    """A pattern of the words in which no byte is compared with more than one branch in vain.
+
+    With an ``end`` each word is followed by that; without, a word that another begins with stands for both.
+    """
+    words = set(words)
+    if "" in words and not end:
         return ""
     branches = [
-        _any_case(letter) + _trie([word[1:] for word in words if word[0] == letter])
-        for letter in sorted({word[0] for word in words})
+        _any_case(letter) + _trie({word[1:] for word in words if word[:1] == letter}, end)
+        for letter in sorted({word[0] for word in words if word})
     ]
+    branches += [end] * ("" in words)
     return branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
 
 
 def _letters(words: list[str], place: int) -> str:
-    return "[" + "".join(sorted({re.escape(c) for word in words for c in (word[place], word[place].upper())})) + "]"
+    """A set of what stands at a place of the words, or behind them."""
+    letters = {c for word in words for c in (word + " ")[place]}
+    ends = f"{_WS}/>" if " " in letters else ""
+    return "[" + "".join(sorted(re.escape(each) for c in letters - {" "} for each in {c, c.upper()})) + ends + "]"
 
 
-# Where plain HTML may stop being boring, wherever the bytes stand: in an attribute's value too. The look ahead turns
-# most tags away by two letters, which makes the search as fast as one for "<" alone.
-SPECIAL: Final = _compile(
-    rf"<(?={_letters([*_STARTS, '!--'], 0)}{_letters([*_STARTS, '!--'], 1)}){_trie([*_STARTS, '!--'])}"
-)
+class PlainHtml(NamedTuple):
+    """What leads through plain HTML to the next tag that matters."""
+
+    #: Where plain HTML may stop being boring, wherever the bytes stand: in an attribute's value too.
+    special: re.Pattern[bytes]
+    #: Plain HTML that changes nothing, tag by tag: whole tags of no consequence, and the text between.
+    boring: re.Pattern[bytes]
+
+
+def _plain_html(starts: list[str]) -> PlainHtml:
+    special = [*starts, "!--"]
+    # The look ahead turns most tags away by two letters, which makes the search as fast as one for "<" alone.
+    look_ahead = f"(?={_letters(special, 0)}{_letters(special, 1)})"
+    return PlainHtml(
+        _compile(rf"<{look_ahead}{_trie(special)}"),
+        _compile(rf"(?:[^<]*+<(?:(?!{_trie(starts, f'[{_WS}/>]')}){_ORDINARY}|(?=[^a-zA-Z!?/])))*+[^<]*+"),
+    )
+
+
+PLAIN: Final = _plain_html(_STARTS)
+# It takes twice the time, and is for the pages that cannot do without.
+PLAIN_NOTED: Final = _plain_html([*_STARTS, *sorted(name.decode() for name in NOTED)])
 SCRIPT_TAG: Final = _compile(rf"<{_any_case('script')}(?=[{_WS}/>]){_ATTRIBUTES}/?+>")
 # An icon drawn in line: pages have them by the hundred. Only elements that hold nothing, closed as XML closes them.
 _SHAPES: Final = "|".join(
