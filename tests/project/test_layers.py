@@ -23,6 +23,7 @@ LAYERS = """
     user.presets
     settings
     page.html page.codings page.charsets
+    bridge.script
     viafoura.transport
     viafoura.client
     viafoura.pool viafoura.breaker
@@ -43,7 +44,7 @@ LAYERS = """
     commands
     __main__
 """
-WINGS = {"user", "viafoura", "page", "response"}
+WINGS = {"user", "viafoura", "page", "response", "bridge"}
 LEVELS = {name: level for level, line in enumerate(LAYERS.strip().splitlines()) for name in line.split()}
 
 #: Who may import what of the world outside, besides the standard library.
