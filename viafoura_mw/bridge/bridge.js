@@ -261,13 +261,15 @@
     return false;
   }
 
+  // Without a person's doing it goes nowhere, and a page is loaded again once at most.
   function want() {
-    var mine = pair, isGoing = isMeant();
+    var mine = pair, isGoing = isMeant(), isReloaded = performance.getEntriesByType("navigation")[0].type === "reload";
     if (isWanting) return;
     isWanting = true;
     tell("wanted", told);
     (mine ? ask("session?renew") : Promise.resolve(NOBODY)).then(function (answer) {
       setTimeout(function () { isWanting = false; }, 1000);
+      if (!isGoing && isReloaded) return;
       if (mine && answer.session && answer.session !== mine.session) location.reload();
       else if (isGoing) go(settings.login);
     });

@@ -6,14 +6,18 @@
   const { api, origin, switches } = SETTINGS;
   const tag = document.querySelector("script#viafoura-platform");
   // For tests to look at.
-  const seen = (window.viafouraSimulated ??= { boots: [], events: [], ownSignIn: "closed", broken: [] });
+  const nothing = { boots: [], events: [], ownSignIn: "closed", subscribed: [], broken: [] };
+  const seen = (window.viafouraSimulated ??= nothing);
   let user = null;
   let session = null;
 
-  const pair = () => (switches.reads_tag && tag ? { uid: tag.dataset.uid ?? "", sid: tag.dataset.sid ?? "" } : { uid: "", sid: "" });
+  const pair = () => {
+    const { uid = "", sid = "" } = switches.reads_tag && tag ? tag.dataset : {};
+    return { uid, sid };
+  };
   const ask = async (what, body) => {
-    const answer = await fetch(`${origin}/simulated/${what}`, { method: "POST", credentials: "include", body: JSON.stringify(body) });
-    return answer.json();
+    const how = { method: "POST", credentials: "include", body: JSON.stringify(body) };
+    return (await fetch(`${origin}/simulated/${what}`, how)).json();
   };
   const safely = (act, ...args) => {
     try {
@@ -29,6 +33,11 @@
   let subscribers = [];
   let prepublishers = [];
 
+  const subscribe = (channel, event, act) => {
+    subscribers.push({ channel, event, act });
+    seen.subscribed.push(channel ? `${channel}/${event}` : event);
+  };
+
   const publish = (channel, event, ...args) => {
     for (const each of prepublishers) {
       const passed = safely(each, channel, event, ...args);
@@ -41,11 +50,12 @@
     }
     seen.events.push([channel, event, ...args]);
     if (channel === "tray" && event === "close") seen.ownSignIn = "closed";
-    subscribers.filter((one) => one.channel === channel && one.event === event).forEach((one) => safely(one.act, ...args));
+    const concerned = subscribers.filter((one) => one.channel === channel && one.event === event);
+    concerned.forEach((one) => safely(one.act, ...args));
     return true;
   };
 
-  const tell = (what, ...args) => (api === "old" ? publish("", what.old, ...args) : publish(...what.new.split("/"), ...args));
+  const tell = (what, ...args) => publish(...(api === "old" ? ["", what.old] : what.new.split("/")), ...args);
   const LOGGED_IN = { old: "onLoginSuccess", new: "login/success" };
   const LOGGED_OUT = { old: "onLogoutSuccess", new: "authentication/logout" };
   const WANTED = { old: "onLoginRequired", new: `authentication/${switches.wants}` };
@@ -106,20 +116,21 @@
   if (api === "old") {
     window.viafoura = {
       ready: whenReady,
-      subscribe: (event, act) => subscribers.push({ channel: "", event, act }),
+      subscribe: (event, act) => subscribe("", event, act),
       session: { logout: () => void logout(true), current: () => ({ id: session }) },
       users: { current },
     };
   } else {
     const same = (one, other) => ["channel", "event", "act"].every((name) => one[name] === other[name]);
     window.viafoura = window.vf = {
-      $subscribe: (channel, event, act) => subscribers.push({ channel, event, act }),
+      $subscribe: subscribe,
       $unsubscribe: (channel, event, act) => {
         subscribers = subscribers.filter((one) => !same(one, { channel, event, act }));
       },
       $publish: (channel, event, ...args) => void publish(channel, event, ...args),
       $prepublish: (act) => {
         prepublishers = switches.prepublish === "one" ? [act] : [...prepublishers, act];
+        seen.subscribed.push("$prepublish");
       },
       context: {
         get: (name) => (name === "user" ? current() : undefined),
@@ -129,7 +140,8 @@
     };
   }
 
-  seen.boots.push({ api, ...pair(), at: performance.now(), readyState: document.readyState, module: document.currentScript === null });
+  const { readyState, currentScript } = document;
+  seen.boots.push({ api, ...pair(), at: performance.now(), readyState, isModule: currentScript === null });
   boot().then(({ dead }) => {
     isReady = true;
     ready.splice(0).forEach((act) => safely(act));

@@ -2,9 +2,10 @@
 
 ``{viafoura.url}/entry/index.js`` (today's API; ``/vf-v2.js`` is the same) and ``{viafoura.url}/vf.js`` (the old one)
 read the first ``#viafoura-platform`` when they run, ask the simulator whether its pair lives, keep a browser session in
-a cookie on the simulator's host, and show a sign-in or a log-out button in the page's first ``.viafoura``. What they
-have seen is in ``window.viafouraSimulated``: ``boots``, ``events``, ``ownSignIn`` ("open" where nothing stopped it),
-``broken`` (callbacks that threw or gave nothing back), ``isReady``.
+a cookie on the simulator's host (it outlives the pair's own, and counts where a page has no pair), and show a sign-in
+or a log-out button in the page's first ``.viafoura``. What they have seen is in ``window.viafouraSimulated``:
+``boots``, ``events``, ``ownSignIn`` ("open" where nothing stopped it), ``subscribed``, ``broken`` (callbacks that threw
+or gave nothing back), ``isReady``.
 
 Much of Viafoura's own script is not known, and whatever it does must do no harm: :class:`Widget` has a switch for each.
 """
@@ -136,17 +137,20 @@ class WidgetService:
         browser = _browser_in(request.headers.get("cookie", "")) or secrets.token_hex(16)
         with self._changed:
             is_alive = bool(sid) and str(self._service.sessions.get(sid, "")) == uid
+            is_dead = bool(sid) and not is_alive
             if kind == "boot" and is_alive:
                 self._browsers[browser] = (int(uid), sid)
             user_id, session = self._browsers.get(browser, (0, ""))
             if kind == "logout" and browser in self._browsers:
                 del self._browsers[browser]
                 self._service.end_session(session)
+            if kind == "boot" and is_dead:
+                user_id, session = 0, ""
             account = next((each for each in self._service.users.values() if each.user_id == user_id), None)
             self.calls.append(WidgetCall(kind, uid, sid, account.id if account else ""))
             self._changed.notify_all()
         user = {"id": str(user_id), "name": account.name} if account and kind == "boot" else None
-        body = json.dumps({"user": user, "session": session or None, "dead": bool(sid) and not is_alive})
+        body = json.dumps({"user": user, "session": session or None, "dead": is_dead})
         headers = (("Content-Type", "application/json"), ("Cache-Control", "no-store"), _cookie(browser, request))
         return Answer(200, body.encode(), (*headers, *_for_any_origin(request)))
 
