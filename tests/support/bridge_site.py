@@ -55,7 +55,7 @@ Bridge = Callable[[WSGIApplication, SimulatedViafoura, Options], WSGIApplication
 
 @dataclass(frozen=True)
 class Page:
-    """A page as the site has it. ``pieces``: what is sent later, each once :meth:`Paper.go_on` was called."""
+    """A page as the site has it. ``pieces``: what is sent later, each once ``/go-on`` was asked for."""
 
     html: str
     headers: Sequence[Header] = ()
@@ -67,12 +67,8 @@ class Paper:
     """A site with pages, and readers who are signed in by a cookie; ``environ["paper.reader"]`` is who reads."""
 
     def __init__(self) -> None:
-        self.pages: dict[str, Page] = {}
+        self.pages: dict[str, Page] = {"/empty": Page("<!doctype html><title>Empty</title>")}
         self._go_on = threading.Semaphore(0)
-
-    def go_on(self) -> None:
-        """Send the next piece of a page that comes in pieces."""
-        self._go_on.release()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
@@ -80,9 +76,13 @@ class Paper:
         asked = {name: values[0] for name, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
         if path in ("/sign-in", "/sign-out"):
             return _signed(asked, start_response)
+        if path == "/go-on":
+            self._go_on.release()
         page = self.pages.get(path) or self.pages.get("*") or Page("<!doctype html>Not found.", status="404 Not Found")
-        kind = [("Content-Type", "text/html; charset=utf-8")]
-        start_response(page.status, [*(page.headers or [("Cache-Control", "no-cache")]), *kind])
+        headers = [("Cache-Control", "no-cache"), *page.headers]
+        if not any(name == "Content-Type" for name, _ in headers):
+            headers.append(("Content-Type", "text/html; charset=utf-8"))
+        start_response(page.status, headers)
         return self._sent(page)
 
     def _sent(self, page: Page) -> Iterator[bytes]:
