@@ -325,6 +325,22 @@ def test_a_stale_page_that_nobody_sees_waits(reader: Reader, site: Site) -> None
     assert len(site.meddler.seen("/story")) == 1
 
 
+def test_a_stale_page_stays_stale_whoever_comes_next(reader: Reader, site: Site) -> None:
+    """Two more readers before somebody looks at it: it is loaded anew all the same."""
+    opened_as(reader, site, "ann")
+    left = reader.opens_tab(site.url + "/empty")
+    for user in ("bob", "cyn"):
+        asked = len(site.questions())
+        reader.signs_in(site, user)
+        reader.opens(site.put("/other", story(site)))
+        site.meddler.wait_for("/_viafoura/session", asked + 2)
+    site.bridge.later += 1
+
+    reader.returns_to(left)
+
+    reader.waits(f"document.querySelector('#viafoura-platform').dataset.uid === '{site.user_id('cyn')}'")
+
+
 def test_a_page_without_our_pair_keeps_what_was_typed(reader: Reader, site: Site) -> None:
     """Somebody has signed in elsewhere: the page is told, and nothing else changes."""
     reader.opens(site.put("/story", story(site)))
@@ -366,6 +382,21 @@ def test_a_late_log_out_does_not_end_the_next_reader_s_session(reader: Reader, s
 
     assert widget_logouts(site) == []
     assert reader.mark == site.user_id("bob")
+
+
+def test_an_answer_that_the_next_reader_has_overtaken_ends_nothing(reader: Reader, site: Site) -> None:
+    """Nobody, says the site, and by then somebody else's pair has been set in another tab: their session lives."""
+    opened_as(reader, site, "ann")
+    reader.driver.execute_cdp_cmd("Network.deleteCookies", {"name": "reader", "url": site.url})
+    reader.runs("localStorage.setItem('viafoura_mw', '8')")
+
+    reader.looks_again_after_a_minute()
+    reader.has_been_told("nobody")
+    reader.settles()
+
+    assert reader.pair is None
+    assert widget_logouts(site) == []
+    assert reader.mark == "8"
 
 
 # When it asks.

@@ -9,7 +9,7 @@ import pytest
 
 from tests.bridge.characters import BOTH_BROWSERS
 from tests.support.bridge_browser import NOTES, Reader, page, story
-from tests.support.bridge_site import Site, answers, held_until
+from tests.support.bridge_site import Site, changes, held_until
 from viafoura_mw.testing import Widget
 from viafoura_mw.testing.widget import script
 
@@ -484,14 +484,8 @@ def test_a_listener_that_throws_breaks_nothing(reader: Reader, site: Site) -> No
 def test_an_answer_is_only_text(reader: Reader, site: Site) -> None:
     """Markup in it is an attribute's value, as it is."""
     hostile = '"><img src=x onerror=alert(1)>'
-    site.meddle("session", None)
     reader.signs_in(site, "ann")
-
-    def fault(app, environ, start_response):  # type: ignore[no-untyped-def]
-        body = f'{{"for": "{environ["HTTP_X_VIAFOURA_BRIDGE"]}", "state": "signed-in", "user_id": "1", "session": %s}}'
-        return answers("200 OK", (body % __import__("json").dumps(hostile)).encode())(app, environ, start_response)
-
-    site.meddle("session", fault)
+    site.meddle("session", changes(lambda answer: {**answer, "user_id": "1", "session": hostile}))
 
     reader.opens(site.put("/story", story(site)))
 

@@ -308,6 +308,15 @@ def changes(change: Callable[[Any], Any]) -> Fault:
     return fault
 
 
+def with_status(status: str) -> Fault:
+    """The site's own answer under another status."""
+
+    def fault(app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return app(environ, lambda _, headers, *__: start_response(status, headers))
+
+    return fault
+
+
 def held_until(let_go: threading.Event) -> Fault:
     """The site's own answer, once it is let go."""
 

@@ -20,7 +20,7 @@
   // The questions that come later. A stale page carried another user's pair.
   var askedAt = 0, due, latest = 0, isStale;
   // Viafoura's script, once it is ready.
-  var viafoura, seen, settleReady, ready, metAt, isTouched, isWanting;
+  var viafoura, settleReady, ready, metAt, isTouched, isWanting;
 
   if (!window.fetch || !window.Promise || !window.crypto || !crypto.getRandomValues) {
     document.addEventListener("readystatechange", release);
@@ -56,8 +56,8 @@
     try { return act(); } catch (error) {}
   }
 
-  function tell(state, user) {
-    document.dispatchEvent(new CustomEvent("viafoura-mw", {detail: {state: state, user_id: user}}));
+  function tell(state) {
+    document.dispatchEvent(new CustomEvent("viafoura-mw", {detail: {state: state, user_id: told}}));
   }
 
   // The address is a setting, and {next} a path: neither names a host of somebody else's.
@@ -144,7 +144,7 @@
     release();
     if (answer === NOBODY && mark()) leave();
     told = pair && pair.user_id;
-    tell(pair ? "signed-in" : answer === NOBODY ? "nobody" : "unknown", told);
+    tell(pair ? "signed-in" : answer === NOBODY ? "nobody" : "unknown");
   }
 
   function carry(answer) {
@@ -201,8 +201,7 @@
 
   function seek() {
     var found = api();
-    if (found && found !== seen) quietly(function () {
-      seen = found;
+    if (found && found !== viafoura) quietly(function () {
       if (found.$subscribe) (window.vfQ = window.vfQ || []).push(meet);
       else found.ready(meet);
     });
@@ -238,7 +237,7 @@
     carry(null);
     ask("logout").then(function () {
       told = null;
-      tell("left", null);
+      tell("left");
       go(settings.logout);
     });
   }
@@ -263,13 +262,13 @@
 
   // Without a person's doing it goes nowhere, and a page is loaded again once at most.
   function want() {
-    var mine = pair, isGoing = isMeant(), isReloaded = performance.getEntriesByType("navigation")[0].type === "reload";
+    var mine = pair, isGoing = isMeant(), entry = performance.getEntriesByType("navigation")[0];
     if (isWanting) return;
     isWanting = true;
-    tell("wanted", told);
+    tell("wanted");
     (mine ? ask("session?renew") : Promise.resolve(NOBODY)).then(function (answer) {
       setTimeout(function () { isWanting = false; }, 1000);
-      if (!isGoing && isReloaded) return;
+      if (!isGoing && (!entry || entry.type === "reload")) return;
       if (mine && answer.session && answer.session !== mine.session) location.reload();
       else if (isGoing) go(settings.login);
     });
@@ -298,9 +297,9 @@
     if (answer === UNKNOWN || user === told) return;
     told = user;
     carry(null);
-    if (mine && !user) leave();
-    tell(user ? "changed" : "nobody", user);
-    isStale = mine && user;
+    if (mine && !user && (mark() || mine.user_id) === mine.user_id) leave();
+    tell(user ? "changed" : "nobody");
+    isStale = isStale || mine && user;
     notice({});
   }
 }());
