@@ -7,7 +7,7 @@ import pytest
 
 from tests.bridge.characters import BOTH_APIS, BOTH_BROWSERS, CHARACTERS
 from tests.support.bridge_browser import Reader, page, story
-from tests.support.bridge_site import Fault, Site, answers, changes, held_until, reset, with_status
+from tests.support.bridge_site import Fault, Site, answers, changes, held_until, redirected, reset, with_status
 from viafoura_mw.testing import Widget
 
 NEW = "{url}/entry/index.js"
@@ -128,7 +128,7 @@ FAULTS: dict[str, Fault] = {
     "204": answers("204 No Content"),
     "a page": answers("200 OK", b"<!doctype html>", ("Content-Type", "text/html")),
     "a redirect to a page": answers("302 Found", b"", ("Location", "/sign-in")),
-    "a redirect to itself": answers("307 Temporary Redirect", b"", ("Location", "/elsewhere")),
+    "a redirect to the right answer": redirected,
     "a redirect elsewhere": answers("302 Found", b"", ("Location", "http://localhost:9/")),
     "nothing": junk(b""),
     "half": junk(b'{"for": '),

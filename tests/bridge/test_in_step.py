@@ -322,6 +322,7 @@ def test_a_stale_page_that_nobody_sees_waits(reader: Reader, site: Site) -> None
     reader.opens(site.put("/other", story(site)))
 
     assert reader.waits("localStorage.getItem('stale')") == "changedtruefalse"
+    reader.settles()
     assert len(site.meddler.seen("/story")) == 1
 
 

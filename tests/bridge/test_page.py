@@ -188,6 +188,7 @@ def test_what_comes_later_is_served_the_same(reader: Reader, site: Site) -> None
     assert reader.boots[0]["uid"] == site.user_id("ann")
 
 
+@BOTH_BROWSERS
 def test_an_inline_script_is_not_run_before_all_of_it_is_there(reader: Reader, site: Site) -> None:
     """The page is cut in the middle of the tag's own code, and the answer has come before the rest of it."""
     reader.signs_in(site, "ann")

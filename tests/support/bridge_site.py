@@ -317,6 +317,14 @@ def with_status(status: str) -> Fault:
     return fault
 
 
+def redirected(app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """To the same address with a query, where the site answers."""
+    if environ.get("QUERY_STRING"):
+        return app(environ, start_response)
+    start_response("307 Temporary Redirect", [("Location", f"{environ['PATH_INFO']}?again")])
+    return []
+
+
 def held_until(let_go: threading.Event) -> Fault:
     """The site's own answer, once it is let go."""
 

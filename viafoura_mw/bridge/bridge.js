@@ -164,9 +164,8 @@
   function release() {
     parked().forEach(function (script) {
       var parent = script.parentNode, next = script.nextSibling, type = script.getAttribute(OWN_TYPE);
-      // The parser may still be writing into it.
-      var isOpen = document.readyState === "loading" && !script.src && !next;
-      if (!parent || isOpen && !parent.nextSibling) return;
+      // One that the parser has not finished starts when it has: the HTML Standard's parser document.
+      if (!parent) return;
       if (!tag && script.id === ID) {
         tag = script;
         carry(pair);
