@@ -17,9 +17,9 @@ PARKED_TYPE: Final = "text/x-viafoura-parked"
 OWN_TYPE_ATTRIBUTE: Final = "data-viafoura-type"
 
 #: What an ``onerror`` of bridge.js's own script element runs: if bridge.js cannot be loaded, the held scripts run all
-#: the same, as soon as the parser can no longer be writing into one of them. It has neither ``"`` nor ``&`` nor ``<``.
+#: the same, those that the parser meets later when it has met all. It has neither ``"`` nor ``&`` nor ``<``.
 ON_ERROR: Final = (
-    "(function f(){if(document.readyState=='loading')return document.addEventListener('readystatechange',f);"
+    "(function f(){if(document.readyState=='loading')document.addEventListener('readystatechange',f);"
     f"[].slice.call(document.querySelectorAll('script[type=\\'{PARKED_TYPE}\\']')).forEach(function(s){{"
     f"var p=s.parentNode,n=s.nextSibling,t=s.getAttribute('{OWN_TYPE_ATTRIBUTE}');if(!p)return;"
     f"t===null?s.removeAttribute('type'):s.setAttribute('type',t);s.removeAttribute('{OWN_TYPE_ATTRIBUTE}');"
