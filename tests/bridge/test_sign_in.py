@@ -152,6 +152,7 @@ def test_one_sign_in_at_a_time(reader: Reader, site: Site) -> None:
 
     assert reader.evaluates("went") == 1
     assert [state for state, _ in reader.told] == ["nobody", "wanted"]
+    assert ["tray", "close"] in reader.evaluates("viafouraSimulated.events")
     assert not [event for event in reader.evaluates("viafouraSimulated.events") if event[1] in ("required", "needed")]
 
 
