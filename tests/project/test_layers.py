@@ -35,6 +35,7 @@ LAYERS = """
     viafoura.logins
     viafoura.sessions
     page.html page.codings page.charsets
+    bridge.script
     page.rewriter
     response.remembered response.known_cookies response.webob response.hold
     response.cookie response.headers response.proxies
@@ -49,7 +50,7 @@ LAYERS = """
     commands
     __main__
 """
-WINGS = {"user", "viafoura", "page", "response"}
+WINGS = {"user", "viafoura", "page", "response", "bridge"}
 LEVELS = {name: level for level, line in enumerate(LAYERS.strip().splitlines()) for name in line.split()}
 
 #: Who may import what of the world outside, besides the standard library.
