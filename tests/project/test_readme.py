@@ -49,6 +49,9 @@ class TestSettings:
         if field.name in in_words or field.name == "cookie_secret":
             assert told
             assert not default
+        elif field.name == "bridge":
+            assert told == "`0`"
+            assert not default
         elif isinstance(default, bool):
             assert told == f"`{int(default)}`"
         elif isinstance(default, tuple):
