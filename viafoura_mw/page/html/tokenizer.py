@@ -4,12 +4,14 @@ Every state survives the end of a chunk: a tag, a comment or a script may be cut
 at a bounded number of times. The tokenizer itself keeps no bytes. It says how many of the last bytes must be there
 again in the next run: a few that are undecided (:data:`MAX_NAME` and two), and all of a start tag that is cut and is
 understood only with its attributes, up to :data:`MAX_TAG`.
+
+It stops at each start tag of a script that its :class:`Watch` wants, and can go on behind it.
 """
 
 import re
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Final
+from typing import Final, Protocol
 
 from viafoura_mw.page.html import tokens
 from viafoura_mw.page.html.body import PassedOver
@@ -56,12 +58,43 @@ _EQUALS: Final = ord("=")
 _MAY_OPEN: Final = frozenset(b"=" + tokens.SPACES)
 
 
+class Watch(Protocol):
+    """Which start tags are wanted, of HTML scripts that a browser makes.
+
+    ``reads_meta``: it is shown each ``<meta>`` of HTML as well, outside of templates, and wants none of them.
+    """
+
+    @property
+    def reads_meta(self) -> bool: ...
+
+    def may_want(self, tag: bytes) -> bool:
+        """Whether a whole start tag of a script is worth to be asked about; told in no time."""
+        ...
+
+    def wants(self, tag: bytes) -> bool:
+        """Whether the tokenizer is to stop at a whole start tag, which is shown once, in source order."""
+        ...
+
+
+class _Platform:
+    """Wants the platform's start tag."""
+
+    reads_meta = False
+    may_want = staticmethod(may_be_platform)
+    wants = staticmethod(is_platform)
+
+
+THE_PLATFORM: Final = _Platform()
+_META: Final = b"meta"
+
+
 class Tokenizer:
     """Runs over the bytes of one page, in one piece or in several."""
 
-    def __init__(self) -> None:
+    def __init__(self, watch: Watch = THE_PLATFORM) -> None:
+        #: Nothing more is to be read: a wanted tag was found, or nothing can be known any more.
         self.finished: bool = False
-        #: The platform's start tag once it is found, and where it ends in the data of that run.
+        #: The start tag that was found, and where it ends in the data of that run.
         self.tag: bytes | None = None
         self.tag_end: int = 0
         #: Where in the data a start tag begins that is cut by the data's end and whose spelling will be needed.
@@ -74,6 +107,12 @@ class Tokenizer:
         self._part = _Part.TAG_NAME
         self._solidus = False
         self._special = 0  # up to here in the data of this run nothing but this may matter in plain HTML
+        self._is_lost = False
+        self._may_want = watch.may_want
+        self._wants = watch.wants
+        self._reads_meta = watch.reads_meta
+        self._special_tag = tokens.SPECIAL_AND_META if watch.reads_meta else tokens.SPECIAL
+        self._boring = tokens.BORING_BUT_META if watch.reads_meta else tokens.BORING
 
     def run(self, data: bytes, position: int, end: int) -> int:
         """Read on from a position until the tag is found, nothing can be known any more, or ``end`` is passed.
@@ -87,6 +126,10 @@ class Tokenizer:
                 return ~following
             position = following
         return position
+
+    def go_on(self) -> None:
+        """Look for the next wanted tag, behind the one that was found."""
+        self.tag, self.finished = None, self._is_lost
 
     def needed(self, data: bytes, position: int) -> tuple[int, int]:
         """What is needed of ``data`` when the next run begins at ``position``, at the data's end or shortly before.
@@ -146,7 +189,7 @@ class Tokenizer:
                 self._pass_over(data, position, icon.end())
             return icon.end() if icon else 0
         end = script.end()
-        if may_be_platform(data[position:end]):
+        if self._may_want(data[position:end]):
             return 0
         # Inlined data has its "<" escaped as a rule, which makes the search for one worth its while.
         less = data.find(b"<", end)
@@ -163,10 +206,10 @@ class Tokenizer:
         tag where :func:`_known_data` can tell its end from its last bytes. It is read only where that fails.
         """
         if position >= self._special:
-            special = tokens.SPECIAL.search(data, position)
+            special = self._special_tag.search(data, position)
             self._special = special.start() if special else len(data)
             position = _known_data(data, position, self._special)
-        boring = tokens.BORING.match(data, position)
+        boring = self._boring.match(data, position)
         return boring.end() if boring else position
 
     def _declaration(self, data: bytes, position: int) -> int:
@@ -309,8 +352,10 @@ class Tokenizer:
             self.finished = self._elements.end(self._name) is Next.LOST
             return end
         known = 0 < len(spelling) <= MAX_TAG
-        if known and self._sought() and is_platform(spelling):
+        if known and self._sought() and self._wants(spelling):
             self.tag, self.tag_end, self.finished = spelling, end, True
+            self._is_lost = self._elements.start(self._name, self_closing, spelling) is Next.LOST
+            self._state = self._script
             return end
         if not known and self._elements.foreign and needs_spelling(self._name):
             self.finished = True
@@ -343,7 +388,9 @@ class Tokenizer:
         return self._sought() or needs_spelling(self._name)
 
     def _sought(self) -> bool:
-        """Whether the start tag at hand makes an HTML script that counts."""
+        """Whether the start tag at hand makes an HTML script, or a ``<meta>``, that counts."""
+        if self._name == _META:
+            return self._reads_meta and not self._elements.inert
         return self._name == SCRIPT and self._counts()
 
     def _counts(self) -> bool:

@@ -58,8 +58,15 @@ _TEXT_NAMES: Final = sorted(name.decode() for name in TEXT_ELEMENTS)
 # What changes the tokenizer's state in plain HTML; every other tag only has an end to be found.
 _STARTS: Final = ["script", *_TEXT_NAMES, "template", "svg", "math", "plaintext", "frameset", "body"]
 _ORDINARY: Final = rf"/?+[a-zA-Z][^{_WS}/>]*+{_ATTRIBUTES}/?+>"
+
+
+def _boring(starts: list[str]) -> re.Pattern[bytes]:
+    return _compile(rf"(?:[^<]*+<(?:(?!{_one_of(starts)}[{_WS}/>]){_ORDINARY}|(?=[^a-zA-Z!?/])))*+[^<]*+")
+
+
 # Plain HTML that changes nothing, tag by tag: whole tags of no consequence, and the text between.
-BORING: Final = _compile(rf"(?:[^<]*+<(?:(?!{_one_of(_STARTS)}[{_WS}/>]){_ORDINARY}|(?=[^a-zA-Z!?/])))*+[^<]*+")
+BORING: Final = _boring(_STARTS)
+BORING_BUT_META: Final = _boring([*_STARTS, "meta"])
 
 
 def _trie(words: list[str]) -> str:
@@ -77,11 +84,14 @@ def _letters(words: list[str], place: int) -> str:
     return "[" + "".join(sorted({re.escape(c) for word in words for c in (word[place], word[place].upper())})) + "]"
 
 
+def _special(words: list[str]) -> re.Pattern[bytes]:
+    return _compile(rf"<(?={_letters(words, 0)}{_letters(words, 1)}){_trie(words)}")
+
+
 # Where plain HTML may stop being boring, wherever the bytes stand: in an attribute's value too. The look ahead turns
 # most tags away by two letters, which makes the search as fast as one for "<" alone.
-SPECIAL: Final = _compile(
-    rf"<(?={_letters([*_STARTS, '!--'], 0)}{_letters([*_STARTS, '!--'], 1)}){_trie([*_STARTS, '!--'])}"
-)
+SPECIAL: Final = _special([*_STARTS, "!--"])
+SPECIAL_AND_META: Final = _special([*_STARTS, "!--", "meta"])
 SCRIPT_TAG: Final = _compile(rf"<{_any_case('script')}(?=[{_WS}/>]){_ATTRIBUTES}/?+>")
 # An icon drawn in line: pages have them by the hundred. Only elements that hold nothing, closed as XML closes them.
 _SHAPES: Final = "|".join(
