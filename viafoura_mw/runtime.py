@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
+from viafoura_mw.bridge.script import rendered
+from viafoura_mw.bridge.site import Bridge
 from viafoura_mw.log import Notices
 from viafoura_mw.page.codings import understood
 from viafoura_mw.response.cookie import SessionCookie
@@ -11,7 +13,7 @@ from viafoura_mw.response.exchange import Policy
 from viafoura_mw.response.hold import HoldBudget
 from viafoura_mw.response.proxies import ProxyTrust
 from viafoura_mw.response.request import RequestRules
-from viafoura_mw.settings import Settings
+from viafoura_mw.settings import SERVE, Settings
 from viafoura_mw.user.frameworks.django import session_cookie
 from viafoura_mw.user.reader import UserReader
 from viafoura_mw.viafoura.client import Viafoura
@@ -19,6 +21,9 @@ from viafoura_mw.viafoura.sessions import Sessions
 
 #: The key in an environ or a scope that says "already inside", so that an application wrapped twice is served once.
 INSIDE: Final = "viafoura_mw.inside"
+
+#: Seconds beyond ``VIAFOURA_TIMEOUT`` for which a browser holds Viafoura's scripts.
+GRACE: Final = 0.5
 
 _BUDGET: Final = HoldBudget()
 
@@ -30,7 +35,7 @@ class Runtime:
     ``understood`` are the content codings that pages may come in; ``response_headers`` are the lower-case names of
     those that the application sets for us; ``looks_at_every_response`` says that there is something to do with
     responses that are no pages; ``is_for_frames`` that the cookie comes back in frames on other sites, where the site's
-    own cookies may stay behind.
+    own cookies may stay behind; ``bridge`` is ``None`` where there is none.
     """
 
     policy: Policy
@@ -44,6 +49,7 @@ class Runtime:
     response_headers: frozenset[str]
     looks_at_every_response: bool
     is_for_frames: bool
+    bridge: Bridge | None = None
 
     def may_be_signed_in_by(self, cookies: str) -> bool:
         """Whether a ``Cookie`` header may be a signed-in user's."""
@@ -89,6 +95,28 @@ def runtime_of(settings: Settings, *, otherwise: str) -> Runtime:
         response_headers=own_headers,
         looks_at_every_response=bool(own_headers or settings.logout_paths or settings.debug_header),
         is_for_frames=settings.cookie_samesite == "none",
+        bridge=bridge_of(settings, notices) if settings.bridge else None,
+    )
+
+
+def bridge_of(settings: Settings, notices: Notices) -> Bridge:
+    """The bridge for these settings."""
+    script = rendered(
+        path=settings.bridge_path,
+        wait=settings.timeout + GRACE,
+        hint=settings.bridge_hint,
+        login=settings.login_url,
+        logout=settings.logout_url,
+        page=settings.bridge_scripts,
+    )
+    return Bridge(
+        pages=() if settings.bridge == (SERVE,) else settings.bridge,
+        path=settings.bridge_path,
+        scripts=settings.bridge_scripts,
+        user_path=settings.bridge_user_path,
+        script=script,
+        notices=notices,
+        debug=settings.debug_header,
     )
 
 

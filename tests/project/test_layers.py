@@ -41,6 +41,11 @@ LAYERS = """
     response.cookie response.headers response.proxies
     response.request response.guard
     response.exchange
+    bridge.references
+    bridge.policies bridge.holding bridge.sharing bridge.answers
+    bridge.page bridge.asking
+    bridge.shared
+    bridge.site
     runtime
     loading waiting
     wsgi asgi
