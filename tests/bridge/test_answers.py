@@ -20,6 +20,7 @@ OF_ONE = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
+TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 SAFE = {key: OF_ONE[key] for key in ("X-Content-Type-Options", "Cross-Origin-Resource-Policy")}
 
 
@@ -110,13 +111,13 @@ class TestTheGuard:
         """And no other site's preflight succeeds."""
         reply = refused(method, {"X-Viafoura-Bridge": M, "Sec-Fetch-Site": "same-origin"})
         assert reply
-        assert (reply.status, dict(reply.headers)) == (405, {"Allow": "POST", **OF_ONE, "Content-Length": "0"})
+        assert (reply.status, dict(reply.headers)) == (405, {"Allow": "POST", **TEXT, **OF_ONE, "Content-Length": "0"})
 
     def test_says_so_in_the_debug_header(self) -> None:
         """Where it is wanted."""
         reply = refused("POST", {}, debug=True)
         assert reply
-        assert dict(reply.headers) == {**OF_ONE, "Content-Length": "0", "X-Viafoura-MW": "refused"}
+        assert dict(reply.headers) == {**TEXT, **OF_ONE, "Content-Length": "0", "X-Viafoura-MW": "refused"}
 
 
 class TestAnAnswer:
@@ -192,4 +193,7 @@ class TestTheScript:
     def test_is_only_read(self, method: str) -> None:
         """And the refusal is kept by nobody."""
         reply = script_reply(SCRIPT, method, "", "")
-        assert (reply.status, dict(reply.headers)) == (405, {"Allow": "GET, HEAD", **OF_ONE, "Content-Length": "0"})
+        assert (reply.status, dict(reply.headers)) == (
+            405,
+            {"Allow": "GET, HEAD", **TEXT, **OF_ONE, "Content-Length": "0"},
+        )

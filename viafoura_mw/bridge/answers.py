@@ -28,6 +28,7 @@ Field = Callable[[str], str | None]
 _ECHO: Final = re.compile("[0-9A-Za-z_-]{16,64}")
 _ORIGIN: Final = re.compile(r"(https?)://([^\s/?#@,\\]+)")
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
+_NOTHING: Final = ("Content-Type", "text/plain; charset=utf-8")
 _ETAG: Final = re.compile(r'"[^"]*"')
 _SAFE: Final = [("X-Content-Type-Options", "nosniff"), ("Cross-Origin-Resource-Policy", "same-origin")]
 #: Of everything but bridge.js. Caches that were told to overrule ``Cache-Control`` go by the others.
@@ -53,7 +54,7 @@ class Reply:
 def script_reply(script: BridgeScript, method: str, query: str, if_none_match: str) -> Reply:
     """Answer a question for bridge.js: the same to everybody, and for ever to whoever names its digest."""
     if method not in ("GET", "HEAD"):
-        return Reply(405, [("Allow", "GET, HEAD"), *_OF_ONE, ("Content-Length", "0")])
+        return Reply(405, [("Allow", "GET, HEAD"), _NOTHING, *_OF_ONE, ("Content-Length", "0")])
     etag = f'"{script.digest}"'
     kept = "public, max-age=31536000, immutable" if query == script.digest else "public, max-age=60"
     headers = [("Cache-Control", kept), ("ETag", etag), *_SAFE]
@@ -66,10 +67,10 @@ def script_reply(script: BridgeScript, method: str, query: str, if_none_match: s
 def refusal(method: str, asked: Field, *, debug: bool = False) -> Reply | None:
     """Answer a question about who is reading that the site's own page cannot have asked; ``None`` for one that can."""
     if method != "POST":
-        return _told(405, [("Allow", "POST")], b"", "refused", debug=debug)
+        return _told(405, [("Allow", "POST"), _NOTHING], b"", "refused", debug=debug)
     if _ECHO.fullmatch(asked(ECHO) or "") and _is_own(asked):
         return None
-    return _told(403, [], b"", "refused", debug=debug)
+    return _told(403, [_NOTHING], b"", "refused", debug=debug)
 
 
 def _is_own(asked: Field) -> bool:
