@@ -64,7 +64,7 @@ def test_without_an_address_the_page_stays(reader: Reader, site: Site) -> None:
     assert widget_logouts(site) == ["ann"]
 
 
-@pytest.mark.options(logout="/bye", wait=0.3)
+@pytest.mark.options(logout="/bye", wait=4.0)
 @pytest.mark.parametrize("fault", ["500", "hangs"])
 def test_the_browser_leaves_whatever_came_of_the_question(reader: Reader, site: Site, fault: str) -> None:
     """An endpoint that fails keeps nobody signed in to the site."""

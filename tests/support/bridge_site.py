@@ -1,9 +1,8 @@
 """A site behind the bridge, for bridge.js in a browser: pages, a sign-in of its own, and faults on demand.
 
 Three WSGI applications, one around the other. :class:`Paper` is the site, and knows nothing of Viafoura.
-:class:`StubBridge` stands for the middleware: it parks the scripts of its pages and answers the bridge's three
-addresses, by the contract and no more of it than a browser needs; whatever has the signature of :data:`Bridge` can take
-its place. :class:`Meddler` stands for all that lies between a site and its readers.
+:class:`RealBridge` is the middleware itself; whatever has the signature of :data:`Bridge` can take its place.
+:class:`Meddler` stands for all that lies between a site and its readers.
 """
 
 import contextlib
@@ -16,17 +15,16 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from http.cookies import SimpleCookie
 from socketserver import ThreadingMixIn
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-import requests
-
-from viafoura_mw.bridge.script import ON_ERROR, OWN_TYPE_ATTRIBUTE, PARKED_TYPE, rendered
+from viafoura_mw import Settings
+from viafoura_mw.runtime import GRACE
 from viafoura_mw.testing import SimulatedViafoura
+from viafoura_mw.wsgi import ViafouraMiddleware
 
 PATIENCE = 30.0
 READER_COOKIE = "reader"
@@ -109,132 +107,41 @@ def cookie(environ: WSGIEnvironment, name: str) -> str:
     return found[1] if found else ""
 
 
-# What stands for the middleware.
+# The middleware.
 
 
-class StubBridge:
-    """Answers as the middleware does; its cookie is not sealed, and ``clock`` can be put forward."""
+class RealBridge:
+    """The middleware itself, by the options; its clock, as far as cookies go by it, can be put forward."""
 
     def __init__(self, app: WSGIApplication, viafoura: SimulatedViafoura, options: Options) -> None:
-        self._app = app
-        self._viafoura = viafoura
-        self._options = options
-        self._script = rendered(
-            path=options.path, wait=options.wait, hint=options.hint, login=options.login, logout=options.logout
-        )
-        self._lock = threading.Lock()
         self.later = 0.0
+        self._middleware = ViafouraMiddleware(app, Settings.from_env({**viafoura.environ(), **_variables(options)}))
+        runtime = self._middleware._runtime
+        assert runtime is not None
+        for part, clock in ((runtime.cookie, "_clock"), (runtime.sessions, "_unix_clock")):
+            setattr(part, clock, self._now)
+        runtime.sessions._viafoura._clock = self._now  # type: ignore[attr-defined]
+
+    def _now(self) -> float:
+        return time.time() + self.later
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
-        if not path.startswith(self._options.path):
-            return self._page(environ, start_response)
-        name = path.removeprefix(self._options.path)
-        if name == "bridge.js":
-            headers = [("Content-Type", "text/javascript; charset=utf-8"), ("ETag", f'"{self._script.digest}"')]
-            start_response("200 OK", [*headers, ("Cache-Control", "public, max-age=31536000, immutable")])
-            return [self._script.body]
-        if name not in ("session", "logout"):
-            return self._app(environ, start_response)
-        echo = environ.get("HTTP_X_VIAFOURA_BRIDGE", "")
-        is_same = environ.get("HTTP_SEC_FETCH_SITE") == "same-origin"
-        if environ["REQUEST_METHOD"] != "POST" or not is_same or not re.fullmatch("[0-9A-Za-z_-]{16,64}", echo):
-            start_response("403 Forbidden", [("Cache-Control", "no-store")])
-            return []
-        with self._lock:
-            answer, cookies = self._answered(name, environ)
-        headers = [("Content-Type", "application/json"), ("Cache-Control", "private, no-store"), ("Vary", "Cookie")]
-        start_response("200 OK", [*headers, *cookies])
-        return [json.dumps({"for": echo, **answer}).encode()]
-
-    def _answered(self, name: str, environ: WSGIEnvironment) -> tuple[dict[str, Any], list[Header]]:
-        ours: dict[str, Any] = json.loads(SimpleCookie(environ.get("HTTP_COOKIE", "")).get(OUR_COOKIE, _NONE).value)
-        list(self._app({**environ, "REQUEST_METHOD": "GET"}, lambda *_: lambda _: None))  # it is asked who reads
-        now = time.time() + self.later
-        reader = None if name == "logout" else cookie(environ, READER_COOKIE)
-        nobody = {"state": "nobody", "user_id": None, "session": None}
-        is_kept = ours and ours["reader"] == reader
-        if is_kept and environ.get("QUERY_STRING") == "renew" and now - ours["at"] >= 60:
-            is_kept = False
-        if ours and not is_kept:
-            self._call("logout", session=ours["session"])
-        if not reader:
-            return nobody, [_our_cookie(None, self._options)] if ours else []
-        if not is_kept:
-            ours = {"reader": reader, "at": now, **self._call("login", id=reader, name=f"Reader {reader}")}
-        pair = {"user_id": str(ours["user_id"]), "session": ours["session"]}
-        return {"state": "signed-in", **pair}, [] if is_kept else [_our_cookie(ours, self._options)]
-
-    def _call(self, kind: str, **form: str) -> dict[str, Any]:
-        asked = {"grant_type": "client_credentials", "scope": "accounts"}
-        auth = (self._viafoura.site_id, self._viafoura.api_key)
-        url = self._viafoura.url
-        token = requests.post(f"{url}/oauth2/token", asked, auth=auth, timeout=PATIENCE).json()["access_token"]
-        headers = {"Authorization": f"Bearer {token}"}
-        answer = requests.post(f"{url}/rest/v1/accounts/{kind}", form, headers=headers, timeout=PATIENCE)
-        given: dict[str, Any] = answer.json()
-        return given
-
-    def _page(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        heads: list[tuple[str, list[Header]]] = []
-
-        def keep(status: str, headers: list[Header], *_: Any) -> Callable[[bytes], object]:
-            heads.append((status, headers))
-            start_response(status, headers)
-            return lambda _: None
-
-        chunks = iter(self._app(environ, keep))
-        first = next(chunks, b"")
-        has_policy = any(name == "Content-Security-Policy" for name, _ in heads[0][1])
-        yield parked(first.decode(), self._address, is_bare=has_policy).encode()
-        for chunk in chunks:
-            yield parked(chunk.decode(), self._address, is_bare=has_policy).encode()
-
-    @property
-    def _address(self) -> str:
-        return f"{self._options.path}bridge.js?{self._script.digest}"
+        return self._middleware(environ, start_response)
 
 
-class _None:
-    value = "null"
-
-
-_NONE = _None()
-
-
-def _our_cookie(ours: dict[str, Any] | None, options: Options) -> Header:
-    life = "Max-Age=3600" if ours else "Max-Age=0"
-    jar: SimpleCookie = SimpleCookie()
-    jar[OUR_COOKIE] = json.dumps(ours) if ours else ""
-    return "Set-Cookie", f"{jar[OUR_COOKIE].OutputString()}; Path={options.cookie_path}; HttpOnly; {life}"
-
-
-_SCRIPT = re.compile(r"<script\b([^>]*)>")
-_TYPE = re.compile(r"""\s+type=("[^"]*"|'[^']*'|[^\s>"']+)""")
-_BOOT = re.compile(r"""src="?[^"\s>]*//[^/\s]+/(entry/index|vf|vf-v2)\.js""")
-
-
-def parked(html: str, address: str, *, is_bare: bool) -> str:
-    """The page with Viafoura's scripts held, as far as pages of tests need it. ``is_bare``: it has a policy."""
-
-    def held(found: re.Match[str]) -> str:
-        attributes = found[1]
-        is_tag = 'id="viafoura-platform"' in attributes
-        if not (is_tag or _BOOT.search(attributes)) or PARKED_TYPE in attributes or "data-bare" in attributes:
-            return found[0]
-        parking = f' type="{PARKED_TYPE}"'
-        if kind := _TYPE.search(attributes):
-            kept = kind[1].strip("\"'")
-            attributes = attributes.replace(kind[0], f'{parking} {OWN_TYPE_ATTRIBUTE}="{kept}"', 1)
-        else:
-            attributes = parking + attributes
-        nonce = re.search(r'nonce="([^"]*)"', attributes)
-        with_nonce = f' nonce="{nonce[1]}"' if nonce else ""
-        on_error = "" if is_bare else f' onerror="{ON_ERROR}"'
-        ours = f'<script src="{address}" async data-cfasync="false"{with_nonce}{on_error}></script>'
-        return f"{ours if is_tag else ''}<script{attributes}>"
-
-    return _SCRIPT.sub(held, html)
+def _variables(options: Options) -> dict[str, str]:
+    return {
+        "VIAFOURA_BRIDGE": "1",
+        "VIAFOURA_BRIDGE_PATH": options.path,
+        "VIAFOURA_BRIDGE_SCRIPTS": "*//*/entry/index.js*, *//*/vf.js*, *//*/vf-v2.js*",
+        "VIAFOURA_BRIDGE_HINT": ",".join(options.hint),
+        "VIAFOURA_LOGIN_URL": options.login,
+        "VIAFOURA_LOGOUT_URL": options.logout,
+        "VIAFOURA_COOKIE_PATH": options.cookie_path,
+        "VIAFOURA_TIMEOUT": str(max(0.01, options.wait - GRACE)),
+        "VIAFOURA_USER_ID": "environ:paper.reader/id",
+        "VIAFOURA_AUTH_COOKIES": READER_COOKIE,
+    }
 
 
 # What lies between a site and its readers.
@@ -303,7 +210,10 @@ def changes(change: Callable[[Any], Any]) -> Fault:
     """The site's own answer, its JSON changed."""
 
     def fault(app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        return [json.dumps(change(json.loads(b"".join(app(environ, start_response))))).encode()]
+        def without_length(status: str, headers: list[Header], *_: Any) -> Callable[[bytes], object]:
+            return start_response(status, [field for field in headers if field[0] != "Content-Length"])
+
+        return [json.dumps(change(json.loads(b"".join(app(environ, without_length))))).encode()]
 
     return fault
 
@@ -406,7 +316,7 @@ class _Handler(WSGIRequestHandler):
 
 @contextlib.contextmanager
 def running_site(
-    viafoura: SimulatedViafoura, options: Options | None = None, bridge: Bridge = StubBridge
+    viafoura: SimulatedViafoura, options: Options | None = None, bridge: Bridge = RealBridge
 ) -> Iterator[Site]:
     """Serve a site on 127.0.0.1, on a free port."""
     options = options or Options()
