@@ -151,3 +151,9 @@ def test_puts_the_bridge_before_the_tag(tag: bytes, nonce: bytes) -> None:
     assert holding.before_the_tag(nonce_of(tag), may_handle=False) == opening + b"></script>"
     handled = holding.before_the_tag(nonce_of(tag), may_handle=True)
     assert handled == opening + f' onerror="{ON_ERROR}"></script>'.encode()
+
+
+def test_matches_a_long_tag_too() -> None:
+    """Which is not remembered."""
+    holding = Holding(["*//x/*"], "/v/", BridgeScript(b"", "0" * 16))
+    assert holding.matches(b"<script src=//x/ data-a=" + b"a" * 2000 + b">")

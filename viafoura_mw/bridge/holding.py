@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from enum import Enum
 from fnmatch import translate
+from functools import lru_cache
 from typing import Final
 
 from viafoura_mw.bridge.references import decoded, value_of
@@ -18,6 +19,8 @@ _SPACES: Final = "\t\n\f\r "
 _OWN_TYPE: Final = OWN_TYPE_ATTRIBUTE.encode()
 _PARKED: Final = f'type="{PARKED_TYPE}"'.encode()
 _NAME_END: Final = len("<script")
+_REMEMBERED: Final = 256
+_LONGEST_REMEMBERED: Final = 1024  # bytes
 
 #: MIME Sniffing §4.6, "JavaScript MIME type essence match".
 _JAVASCRIPT: Final = frozenset(
@@ -46,10 +49,17 @@ class Holding:
 
     def __init__(self, scripts: Iterable[str], path: str, script: BridgeScript) -> None:
         self._scripts = re.compile("|".join(map(translate, scripts)))
+        # A site's pages have the same few scripts.
+        self._remembered = lru_cache(_REMEMBERED)(self._matches)
         self._opening = f'<script src="{path}bridge.js?{script.digest}" async data-cfasync="false"'.encode()
 
     def matches(self, tag: bytes) -> bool:
         """Whether a script comes from where Viafoura's scripts come from."""
+        if b"src" not in tag.lower():
+            return False
+        return self._remembered(tag) if len(tag) <= _LONGEST_REMEMBERED else self._matches(tag)
+
+    def _matches(self, tag: bytes) -> bool:
         src = value_of(tag, b"src")
         return src is not None and self._scripts.fullmatch(src) is not None
 

@@ -19,10 +19,12 @@ from viafoura_mw.page.rewriter import MAX_DECODED, PRESCAN, Coded
 NO_TAG: Final = "no-tag"
 BRIDGED: Final = "bridged"
 CSP: Final = "csp"
+BEFORE: Final = "before"
 CORRUPT: Final = "corrupt"
 
 #: Bytes that are scanned at once: what follows a held script is scanned anew, and must not be copied for each of many.
 _SLICE: Final = 32_768
+_MOST_LEFT: Final = 32  # scripts that are told of
 
 
 class HeldScripts:
@@ -42,7 +44,8 @@ class HeldScripts:
         self._policies = policies
         self._notices = notices
         self._prefix = b""
-        self._is_late = False  # a script that would be held stands before the tag
+        #: Scripts that would be held but for where they stand or what they are, and why not.
+        self.left: list[tuple[bytes, str]] = []
         self._scanner = Scanner(self)
 
     @property
@@ -53,8 +56,8 @@ class HeldScripts:
     # What is wanted.
 
     def may_want(self, tag: bytes) -> bool:
-        """Scripts without any ``src`` are the tag, or none of ours."""
-        return b"src" in tag.lower() or is_platform(tag)
+        """Most scripts are neither the tag nor Viafoura's."""
+        return self._holding.matches(tag) or (not self.is_set and is_platform(tag))
 
     def wants(self, tag: bytes) -> bool:
         """The platform's tag first, then whatever comes from where Viafoura's scripts come from."""
@@ -65,7 +68,8 @@ class HeldScripts:
             return False
         if is_platform(tag):
             return True
-        self._is_late = self._is_late or self._holding.matches(tag)
+        if self._holding.matches(tag) and len(self.left) < _MOST_LEFT:
+            self.left.append((tag, BEFORE))
         return False
 
     # What is made of it.
@@ -100,7 +104,11 @@ class HeldScripts:
     def _edited(self, tag: bytes) -> bytes:
         edited = held(tag)
         if self.is_set:
-            return tag if isinstance(edited, Left) else edited
+            if not isinstance(edited, Left):
+                return edited
+            if len(self.left) < _MOST_LEFT:
+                self.left.append((tag, edited.value))
+            return tag
         if not readable(self._charset, self._prefix):
             self.is_over = True
             return tag
@@ -112,7 +120,7 @@ class HeldScripts:
             sentence = "a page is not bridged: its Content-Security-Policy might not let bridge.js run and ask"
             return self._left(tag, CSP, sentence)
         self.outcome = BRIDGED
-        if self._is_late:
+        if self.left:
             sentence = (
                 "a script of VIAFOURA_BRIDGE_SCRIPTS stands before the tag, and does not wait: put the tag before it"
             )

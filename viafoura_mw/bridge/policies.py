@@ -31,7 +31,7 @@ class Policies:
 
     def note(self, meta: bytes) -> None:
         """Read the start tag of a ``<meta>``."""
-        if (value_of(meta, b"http-equiv") or "").lower() == "content-security-policy":
+        if b"http-equiv" in meta.lower() and (value_of(meta, b"http-equiv") or "").lower() == "content-security-policy":
             self._all.append(_directives(value_of(meta, b"content") or ""))
 
     @property

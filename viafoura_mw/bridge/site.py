@@ -3,16 +3,26 @@
 import re
 from collections.abc import Iterable, Mapping
 from fnmatch import translate
-from typing import Final
+from typing import Final, NamedTuple
 
 from viafoura_mw.bridge.answers import LOGOUT, SCRIPT, SESSION
 from viafoura_mw.bridge.holding import Holding
+from viafoura_mw.bridge.page import HeldScripts
+from viafoura_mw.bridge.policies import Policies
 from viafoura_mw.bridge.script import BridgeScript
 from viafoura_mw.bridge.shared import SharedExchange
 from viafoura_mw.bridge.sharing import Conditions, conditions, suffix_of
 from viafoura_mw.log import Notices
 
 NAMES: Final = (SCRIPT, SESSION, LOGOUT)
+
+
+class Previewed(NamedTuple):
+    """A bridged page, ``None`` where it is left, with what would become of it and the scripts that do not wait."""
+
+    page: bytes | None
+    outcome: str
+    left: list[tuple[bytes, str]]
 
 
 class Bridge:
@@ -55,6 +65,12 @@ class Bridge:
     def conditions(self, method: str, fields: Mapping[str, str], *, wants_html: bool) -> Conditions:
         """What the application sees of the conditions of a request for such a page."""
         return conditions(method, fields, self._suffix, wants_html=wants_html)
+
+    def preview(self, page: bytes) -> "Previewed":
+        """What would become of a page without a policy in its head."""
+        scripts = HeldScripts(self._holding, None, Policies(), self._notices)
+        pieces = [*scripts.rewritten(page), *scripts.completed()]
+        return Previewed(b"".join(pieces) if scripts.is_set else None, scripts.outcome, scripts.left)
 
     def exchange(self, method: str, spelled: Mapping[str, str]) -> SharedExchange:
         """What happens to the response."""
