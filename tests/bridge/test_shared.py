@@ -154,3 +154,16 @@ def test_is_bridged_on_its_paths_alone() -> None:
         None,
         None,
     ]
+
+
+def test_a_body_of_nothing_is_complete() -> None:
+    """An iterable that gives no chunk at all."""
+    assert exchange().chunk(b"", None, last=True) == [SendHead([HTML, DIGEST]), Pass([]), StandAside()]
+
+
+def test_tells_of_a_few_scripts_only() -> None:
+    """A page may have any number of those that do not wait."""
+    bridge = Bridge(pages=(), path="/v/", scripts=["*//x/*"], user_path="", script=SCRIPT, notices=Notices())
+    script = b"<script src=//x/></script>"
+    for page in (script * 40 + TAG + b"</script>", TAG + b"</script>" + script * 40):
+        assert len(bridge.preview(page).left) == 32

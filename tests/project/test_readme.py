@@ -73,7 +73,7 @@ def test_draws_every_room_of_the_house() -> None:
         text for text in re.findall(r"^```\n(.*?)^```$", README, re.DOTALL | re.MULTILINE) if "frameworks/" in text
     ]
     package = ROOT / "viafoura_mw"
-    wings = [package, *(package / wing for wing in ("user", "viafoura", "page", "response"))]
+    wings = [package, *(package / wing for wing in ("user", "viafoura", "page", "response", "bridge"))]
     rooms = {
         path.stem
         for wing in wings

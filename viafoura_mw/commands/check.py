@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from viafoura_mw.commands import say
+from viafoura_mw.commands import bridge, say
 from viafoura_mw.environment import read_file
 from viafoura_mw.errors import (
     CredentialsRefused,
@@ -112,6 +112,7 @@ def all_checks(app: str | None, login: str | None, name: str) -> Checks:
         yield loaded.check
     if settings and settings.enabled:
         yield from _user(settings, loaded)
+        yield from _bridge(settings, loaded)
         yield from _viafoura(settings, login, name)
 
 
@@ -232,6 +233,17 @@ def _presets(settings: Settings, is_asgi: bool | None) -> tuple[tuple[str, str],
 
 def _places(sources: Iterable[Source]) -> str:
     return "|".join(map(str, sources))
+
+
+# The bridge.
+
+
+def _bridge(settings: Settings, loaded: _Loaded | None) -> Checks:
+    if not settings.bridge or loaded is None or loaded.app is None or loaded.is_asgi is None:
+        return
+    with redirect_stdout(sys.stderr):
+        tells, sentence = bridge.asked(loaded.app, settings, is_asgi=loaded.is_asgi)
+    yield Check("bridge", State.OK if tells else State.FAILED, sentence)
 
 
 # Viafoura.
