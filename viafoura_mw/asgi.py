@@ -7,20 +7,23 @@ held is copied when it comes, and what servers take beyond the specification (he
 is a string, a body that is ``None``) is taken here as well.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Container, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NoReturn
+from urllib.parse import quote
 
 import anyio
 from asgiref.compatibility import double_to_single_callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from viafoura_mw import loading
+from viafoura_mw.bridge import answers, asking
+from viafoura_mw.bridge.site import Bridge
 from viafoura_mw.interface import interface_of
 from viafoura_mw.lifespan import serve_lifespan
 from viafoura_mw.response import exchange as says
-from viafoura_mw.response.exchange import Effects, Exchange, State
+from viafoura_mw.response.exchange import Effects, Exchange, Exchanging, State
 from viafoura_mw.response.guard import FRAMES, Request, can_sign_out, said_in
 from viafoura_mw.response.headers import Headers
 from viafoura_mw.response.proxies import PROOF
@@ -44,6 +47,19 @@ _HEADS: Final = (_START, "websocket.accept", "websocket.http.response.start")
 _ASIDES: Final = ("http.response.early_hint", "http.response.push")
 _TRAILERS: Final = "http.response.trailers"
 _CONDITIONAL: Final = frozenset(name.lower().encode() for name in CONDITIONAL)
+_ECHO: Final = answers.ECHO.lower().encode()
+#: What the bridge does not show of a question to the application, since it asks one of its own.
+_OF_THE_QUESTION: Final = frozenset(
+    (
+        *(b"content-length", b"content-type", b"transfer-encoding", b"accept-encoding"),
+        *(b"if-match", b"if-unmodified-since", b"origin", _ECHO),
+        *_CONDITIONAL,
+    )
+)
+#: Messages and bytes of an answer to the bridge's own question after which an application that streams is told that
+#: nobody is there any more.
+MOST_MESSAGES: Final = 1000
+MOST_BYTES: Final = 1024 * 1024
 _PROOF: Final = PROOF.lower().encode()
 _PROOFS: Final = frozenset((_PROOF,))
 _PURPOSES: Final = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
@@ -94,6 +110,10 @@ class ViafouraMiddleware:
         if scope["type"] == "lifespan" and self._is_enabled:
             return await serve_lifespan(self._app, scope, receive, send)
         runtime = self._runtime if self._hosts is None else self._of_host(self._hosts, scope)
+        if runtime is not None and runtime.bridge is not None and scope["type"] == "http" and INSIDE not in scope:
+            name = runtime.bridge.name_of(_path(scope))
+            if name is not None:
+                return await self._bridged(runtime, runtime.bridge, name, scope, receive, send)
         if scope["type"] != "http" or runtime is None or INSIDE in scope or not _is_included(runtime, scope):
             if self._hides_proof:
                 _strip_proof(scope)
@@ -119,6 +139,30 @@ class ViafouraMiddleware:
         if self._hides_proof and not (runtime is not None and runtime.proxies.has_secret):
             _strip_proof(scope)
         return runtime
+
+    async def _bridged(
+        self, runtime: Runtime, bridge: Bridge, name: str, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer at one of the bridge's addresses."""
+        reply = _reply(runtime, bridge, name, scope)
+        if reply is not None:
+            await _replied(runtime, reply, send)
+            return
+        inner = _asked_of_application(bridge, scope, self._removed)
+        is_renewal = scope.get("query_string", b"") == b"renew"
+        question = asking.Question(_joined(scope["headers"], _ECHO) or "", is_renewal)
+        response = _Response(runtime, inner, send, question)
+        if not response.may_be_signed_in():
+            await _replied(runtime, asking.nobody(runtime.policy, question.echo), send)
+            return
+        asked = _Asked(response, receive)
+        try:
+            await self._app(inner, asked.receive, asked.send)
+        except Exception:
+            if not asked.is_told_off:
+                raise
+        finally:
+            response.close()
 
 
 def _single_callable(app: Any) -> ASGIApp:
@@ -154,6 +198,96 @@ def _path(scope: Scope) -> str:
     return whole
 
 
+def _reply(runtime: Runtime, bridge: Bridge, name: str, scope: Scope) -> answers.Reply | None:
+    """What the bridge answers by itself; ``None`` where the application must be asked."""
+    method, headers = scope["method"], scope["headers"]
+    if not isinstance(headers, list | tuple):
+        headers = scope["headers"] = list(headers)
+    if name == answers.SCRIPT:
+        query = scope.get("query_string", b"").decode("latin-1")
+        return answers.script_reply(bridge.script, method, query, _joined(headers, b"if-none-match") or "")
+    refusal = answers.refusal(
+        method, lambda field: _joined(headers, field.lower().encode()), debug=runtime.policy.debug
+    )
+    if refusal is not None or name != answers.LOGOUT:
+        return refusal
+    fields = _fields_of(headers)
+    brought = runtime.cookie.find(fields.get(b"cookie", ""))
+    return asking.logged_out(runtime.policy, _joined(headers, _ECHO) or "", brought, secure=_is_secure(scope, fields))
+
+
+async def _replied(runtime: Runtime, reply: answers.Reply, send: Send) -> None:
+    for effect in reply.effects:
+        assert isinstance(effect, says.EndSessions)
+        runtime.sessions.end(effect.ids, effect.marks)
+    await send({"type": _START, "status": reply.status, "headers": _raw(reply.headers)})
+    await send({"type": _BODY, "body": reply.body})
+
+
+def _joined(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
+    """A header's values as one list; ``None`` where it is not there."""
+    values = [_text(value) for field, value in headers if field.lower() == name]
+    return ", ".join(values) if values else None
+
+
+def _raw(headers: Headers, own: Container[str] = ()) -> RawHeaders:
+    """Headers as a server takes them, their names in lower case but for those that are the application's ``own``."""
+    return [
+        ((name if name in own else name.lower()).encode("latin-1"), value.encode("latin-1")) for name, value in headers
+    ]
+
+
+def _asked_of_application(bridge: Bridge, scope: Scope, removed: frozenset[bytes]) -> Scope:
+    """The scope of the request that shows who is reading: a GET of the browser's, in a copy."""
+    headers = [*_without(_OF_THE_QUESTION, scope["headers"]), (b"accept-encoding", b"identity")]
+    extensions = {name: value for name, value in (scope.get("extensions") or {}).items() if name not in FILE_EXTENSIONS}
+    inner = {**scope, "method": "GET", "query_string": b"", "headers": headers, "extensions": extensions}
+    if bridge.user_path:
+        root_path = scope.get("root_path", "").rstrip("/")
+        is_whole = scope["path"].startswith(root_path + "/")  # as ASGI has it; some servers give the rest alone
+        inner["path"] = (root_path if is_whole else "") + bridge.user_path
+        inner["raw_path"] = quote(inner["path"]).encode("ascii")
+    inner[INSIDE] = removed
+    return inner
+
+
+def _is_secure(scope: Scope, fields: dict[bytes, str]) -> bool:
+    return scope.get("scheme") == "https" or says_https(fields.get(b"x-forwarded-proto", ""))
+
+
+class _Asked:
+    """An application that is asked who is reading: its request is empty, and its body is thrown away."""
+
+    __slots__ = ("_dropped", "_has_asked", "_messages", "_response", "_server_receive", "is_told_off")
+
+    def __init__(self, response: "_Response", receive: Receive) -> None:
+        self._response = response
+        self._server_receive = receive
+        self._has_asked = False
+        self._messages = 0
+        self._dropped = 0  # bytes
+        self.is_told_off = False  # it went on and on, and was told that nobody is there
+
+    async def receive(self) -> Message:
+        """An empty request; then, when it comes, the disconnect."""
+        if not self._has_asked:
+            self._has_asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        while True:
+            message = await self._server_receive()
+            if message["type"] != "http.request":
+                return message
+
+    async def send(self, message: Message) -> None:
+        """Take the head, and drop what follows it; raises ``OSError``, as servers do, where that does not end."""
+        await self._response.send(message)
+        self._messages += 1
+        self._dropped += len(_bytes(message.get("body")) or b"")
+        if self._messages > MOST_MESSAGES or self._dropped > MOST_BYTES:
+            self.is_told_off = True
+            raise OSError("the answer was thrown away")
+
+
 def _removing(names: frozenset[bytes], send: Send) -> Send:
     """``send`` without the headers that the application sets for us alone."""
 
@@ -175,6 +309,7 @@ class _Response:
     __slots__ = (
         "_as_sent",
         "_believed",
+        "_bridge",
         "_cookies",
         "_exchange",
         "_expected",
@@ -188,20 +323,22 @@ class _Response:
         "_is_timed",
         "_lock",
         "_method",
+        "_question",
         "_reader",
         "_runtime",
         "_said",
         "_scope",
         "_server_send",
+        "_spelled",
         "_timer",
     )
 
-    def __init__(self, runtime: Runtime, scope: Scope, send: Send) -> None:
+    def __init__(self, runtime: Runtime, scope: Scope, send: Send, question: asking.Question | None = None) -> None:
         self._runtime = runtime
+        self._question = question  # who is reading, where this is the application's answer to that
         self._reader = runtime.reader
         self._scope = scope
         self._server_send = send
-        self._expected = runtime.reader.expect(scope)
         # Now: what is inside may serve a HEAD by a GET, or take a prefix from the path.
         self._method: str = scope["method"]
         self._is_logout = runtime.rules.knows_logout_paths and runtime.rules.is_logout(self._method, _path(scope))
@@ -209,7 +346,7 @@ class _Response:
             scope["headers"] = list(scope["headers"])  # an iterator is not to be used up here
         self._fields = _fields_of(scope["headers"])
         self._cookies = self._fields.get(b"cookie", "")
-        self._exchange: Exchange | None = None  # none before the head, and where the response is plainly not ours
+        self._exchange: Exchanging | None = None  # none before the head, and where the response is plainly not ours
         self._is_aside = False  # all that is still to come passes as it comes
         self._head = _Sent({})  # the application's
         self._gone = False  # the head has been given to the server
@@ -221,10 +358,22 @@ class _Response:
         self._failure: BaseException | None = None  # of a send that the timer made
         self._as_sent: dict[str, tuple[Any, Any]] | None = None  # what is put back once the head has come
         self._believed = runtime.proxies.is_configured and self._is_from_proxy()
-        if self._fields:
-            accept = self._fields.get(b"accept", "")  # a browser's says so without a further look
-            if "text/html" in accept or wants_html(accept, self._fields.get(b"hx-request", "")):
-                self._withhold()
+        self._bridge = runtime.bridge if question is None and self._is_bridged(runtime.bridge) else None
+        self._expected = runtime.reader.expect(scope) if self._bridge is None else None
+        accept = self._fields.get(b"accept", "")  # a browser's says so without a further look
+        is_for_page = "text/html" in accept or (
+            accept != "" and wants_html(accept, self._fields.get(b"hx-request", ""))
+        )
+        if self._bridge is not None:
+            self._withhold_from_shared(self._bridge, is_for_page=is_for_page)
+        elif is_for_page:
+            self._withhold()
+
+    def _is_bridged(self, bridge: Bridge | None) -> bool:
+        if bridge is None:
+            return False
+        path = _path(self._scope)
+        return bridge.bridges(path) and not self._runtime.rules.is_logout_path(path)
 
     # What the application sees of the request.
 
@@ -238,14 +387,34 @@ class _Response:
 
     def _withhold(self) -> None:
         """Take from the scope what would make the application answer with less than a readable page."""
-        if not self._may_be_signed_in():
+        if not self.may_be_signed_in():
             return
         scope = self._scope
         withheld = _CONDITIONAL if scope["method"] in ("GET", "HEAD") else frozenset()
-        headers = self._narrowed(_without(withheld, scope["headers"]))
-        self._as_sent = {"headers": (scope["headers"], headers)}
-        scope["headers"] = headers
-        if extensions := scope.get("extensions"):
+        self._show(self._narrowed(_without(withheld, scope["headers"])))
+        self._offer_no_files()
+
+    def _withhold_from_shared(self, bridge: Bridge, *, is_for_page: bool) -> None:
+        """Show the application validators of its own, whoever asks."""
+        headers = self._scope["headers"]
+        found = {name: _joined(headers, name.lower().encode()) for name in CONDITIONAL}
+        fields = {name: value for name, value in found.items() if value is not None}
+        changed, self._spelled = bridge.conditions(self._method, fields, wants_html=is_for_page)
+        is_for_page = is_for_page and self._method in ("GET", "HEAD")
+        if changed or is_for_page:
+            kept = _without(frozenset(name.lower().encode() for name in changed), headers)
+            shown = [(name.lower().encode(), value.encode("latin-1")) for name, value in changed.items() if value]
+            self._show([*(self._narrowed(kept) if is_for_page else kept), *shown])
+        if is_for_page:
+            self._offer_no_files()
+
+    def _show(self, headers: RawHeaders) -> None:
+        self._as_sent = {"headers": (self._scope["headers"], headers)}
+        self._scope["headers"] = headers
+
+    def _offer_no_files(self) -> None:
+        scope = self._scope
+        if self._as_sent is not None and (extensions := scope.get("extensions")):
             offered = {name: value for name, value in extensions.items() if name not in FILE_EXTENSIONS}
             self._as_sent["extensions"] = (extensions, offered)
             scope["extensions"] = offered
@@ -269,10 +438,19 @@ class _Response:
                 self._scope[key] = as_sent
         self._as_sent = None
 
-    def _may_be_signed_in(self) -> bool:
+    def may_be_signed_in(self) -> bool:
+        """Whether the request may be a signed-in user's."""
         return (
             b"authorization" in self._fields
             or (self._cookies != "" and self._runtime.may_be_signed_in_by(self._cookies))
+            or self._reader.may_be_set(self._root)
+        )
+
+    def _has_sign_in(self) -> bool:
+        """Whether it has a sign-in of the site's own, so that our cookie is not all that the browser sent."""
+        return (
+            b"authorization" in self._fields
+            or self._runtime.rules.may_be_signed_in_by(self._cookies)
             or self._reader.may_be_set(self._root)
         )
 
@@ -308,7 +486,7 @@ class _Response:
     def _may_concern_us(self, message: Message) -> bool:
         """Whether an exchange is to look closer; the cheapest reasons why not come first."""
         runtime = self._runtime
-        if runtime.looks_at_every_response:
+        if runtime.looks_at_every_response or self._bridge is not None or self._question is not None:
             return True
         headers = message.get("headers", ())
         if not isinstance(headers, list | tuple):
@@ -319,23 +497,28 @@ class _Response:
                 return runtime.cookie.name in self._cookies or self._reader.may_find(self._root)
         return False
 
-    def _begun(self) -> Exchange:
+    def _begun(self) -> Exchanging:
         runtime, scope, fields = self._runtime, self._scope, self._fields
+        if self._bridge is not None:
+            return self._bridge.exchange(self._method, self._spelled)
         fetch_site = fields.get(b"sec-fetch-site", "")
         request = Request(
             method=self._method,
             brought=runtime.cookie.find(self._cookies),
             is_logout=self._is_logout
             and can_sign_out(self._method, fetch_site, [fields.get(name, "") for name in _PURPOSES]),
-            secure=scope.get("scheme") == "https" or says_https(fields.get(b"x-forwarded-proto", "")),
+            secure=_is_secure(scope, fields),
             cross_site=fetch_site == "cross-site",
             in_frame=runtime.is_for_frames and fields.get(b"sec-fetch-dest", "") in FRAMES,
             peer=_peer(scope),
         )
         login_key = partial(runtime.rules.browser, self._cookies, fields.get(b"authorization", ""))
+        if self._question is not None:
+            is_credible = not runtime.is_for_frames or self._has_sign_in()
+            return asking.AskingExchange(runtime.policy, request, login_key, self._question, is_credible=is_credible)
         return Exchange(runtime.policy, request, login_key, self._reader.named)
 
-    async def _take(self, exchange: Exchange, message: Message) -> None:
+    async def _take(self, exchange: Exchanging, message: Message) -> None:
         """Tell the exchange of a message by its position, not by a list of types."""
         kind = message["type"]
         if self._is_aside:
@@ -370,7 +553,7 @@ class _Response:
             message = {**message, "headers": headers}
         return _Sent(message), [(_text(name), _text(value)) for name, value in headers]
 
-    async def _hold_is_over(self, exchange: Exchange) -> None:
+    async def _hold_is_over(self, exchange: Exchanging) -> None:
         assert self._lock is not None
         await self._lock.take()
         self._is_timed = True
@@ -385,7 +568,7 @@ class _Response:
 
     # What the exchange says.
 
-    async def _carry_out(self, exchange: Exchange, effects: Effects) -> None:
+    async def _carry_out(self, exchange: Exchanging, effects: Effects) -> None:
         # By their classes, not by patterns, which take several times as long.
         for effect in effects:  # an answer's effects are put behind its question, which is the last
             if isinstance(effect, says.SendHead):
@@ -401,12 +584,16 @@ class _Response:
                 await self._server_send({"type": _BODY, "body": effect.data, "more_body": effect.more})
             elif isinstance(effect, says.SendTrailers):
                 await self._server_send(self._with_headers(effect.headers))
+            elif isinstance(effect, says.Answer):
+                self._gone = True
+                await self._server_send({"type": _START, "status": effect.status, "headers": _raw(effect.headers)})
+                await self._server_send({"type": _BODY, "body": effect.body})
             elif isinstance(effect, says.QUESTIONS):
                 effects += await self._answered(exchange, effect)
             else:
                 self._see_to(exchange, effect)
 
-    def _see_to(self, exchange: Exchange, effect: says.Effect) -> None:
+    def _see_to(self, exchange: Exchanging, effect: says.Effect) -> None:
         """Carry out what neither sends nor asks."""
         if isinstance(effect, says.StandAside):
             self._is_aside = not self._has_trailers  # which may describe the page as it was
@@ -417,7 +604,7 @@ class _Response:
         elif isinstance(effect, says.StartLogin):
             self._runtime.sessions.start(effect.request, effect.old_session_id)
 
-    async def _answered(self, exchange: Exchange, question: says.Question) -> Effects:
+    async def _answered(self, exchange: Exchanging, question: says.Question) -> Effects:
         try:
             if isinstance(question, says.ReadUser):
                 return exchange.reading(await self._read(load=question.load))
@@ -433,12 +620,7 @@ class _Response:
     def _with_headers(self, headers: Headers) -> Message:
         """The message with other fields; the names of those that the application did not send in lower case."""
         head = self._head.as_it_came()
-        own = {_text(name) for name, _ in head.get("headers", ())}
-        raw = [
-            ((name if name in own else name.lower()).encode("latin-1"), value.encode("latin-1"))
-            for name, value in headers
-        ]
-        return {**head, "headers": raw}
+        return {**head, "headers": _raw(headers, {_text(name) for name, _ in head.get("headers", ())})}
 
     # The user.
 

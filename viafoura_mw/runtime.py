@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from viafoura_mw import metrics
+from viafoura_mw.bridge.script import rendered
+from viafoura_mw.bridge.site import Bridge
 from viafoura_mw.log import Notices
 from viafoura_mw.metrics import Metrics, SiteMetrics
 from viafoura_mw.page.codings import understood
@@ -13,7 +15,7 @@ from viafoura_mw.response.exchange import Policy
 from viafoura_mw.response.hold import MAX_HELD, HoldBudget
 from viafoura_mw.response.proxies import ProxyTrust
 from viafoura_mw.response.request import RequestRules
-from viafoura_mw.settings import THE_ENVIRONMENTS, Settings
+from viafoura_mw.settings import SERVE, THE_ENVIRONMENTS, Settings
 from viafoura_mw.sites import Hosts
 from viafoura_mw.user.frameworks.django import session_cookie
 from viafoura_mw.user.jwks import FetchedKeys
@@ -24,6 +26,9 @@ from viafoura_mw.viafoura.sessions import Api, Sessions
 
 #: The key in an environ or a scope that says "already inside", so that an application wrapped twice is served once.
 INSIDE: Final = "viafoura_mw.inside"
+
+#: Seconds beyond ``VIAFOURA_TIMEOUT`` for which a browser holds Viafoura's scripts.
+GRACE: Final = 0.5
 
 #: The process's. Of several sites each has at most a half: one whose Viafoura hangs leaves the others their room.
 _BUDGET: Final = HoldBudget(share=MAX_HELD)
@@ -36,7 +41,7 @@ class Runtime:
     ``understood`` are the content codings that pages may come in; ``response_headers`` are the lower-case names of
     those that the application sets for us; ``looks_at_every_response`` says that there is something to do with
     responses that are no pages; ``is_for_frames`` that the cookie comes back in frames on other sites, where the site's
-    own cookies may stay behind; ``tokens`` finds those of ``jwt:`` sources.
+    own cookies may stay behind; ``tokens`` finds those of ``jwt:`` sources; ``bridge`` is ``None`` where there is none.
     """
 
     policy: Policy
@@ -51,6 +56,7 @@ class Runtime:
     looks_at_every_response: bool
     is_for_frames: bool
     tokens: Tokens | None
+    bridge: Bridge | None = None
 
     def may_be_signed_in_by(self, cookies: str) -> bool:
         """Whether a ``Cookie`` header may be a signed-in user's."""
@@ -170,6 +176,28 @@ def runtime_of(
         looks_at_every_response=bool(own_headers or settings.logout_paths or settings.debug_header or told),
         is_for_frames=settings.cookie_samesite == "none",
         tokens=_tokens_of(settings, sessions, notices),
+        bridge=bridge_of(settings, notices) if settings.bridge else None,
+    )
+
+
+def bridge_of(settings: Settings, notices: Notices) -> Bridge:
+    """The bridge for these settings."""
+    script = rendered(
+        path=settings.bridge_path,
+        wait=settings.timeout + GRACE,
+        hint=settings.bridge_hint,
+        login=settings.login_url,
+        logout=settings.logout_url,
+        page=settings.bridge_scripts,
+    )
+    return Bridge(
+        pages=() if settings.bridge == (SERVE,) else settings.bridge,
+        path=settings.bridge_path,
+        scripts=settings.bridge_scripts,
+        user_path=settings.bridge_user_path,
+        script=script,
+        notices=notices,
+        debug=settings.debug_header,
     )
 
 

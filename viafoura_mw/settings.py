@@ -4,6 +4,7 @@ Every problem of an environment is found before one error tells them all, each b
 secret's value.
 """
 
+import contextlib
 import difflib
 import ipaddress
 import logging
@@ -27,6 +28,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MAX_SESSION_TTL: Final = 43_200  # Viafoura's document: "sessions expire after 12 hours of user inactivity"
 MAX_TIMEOUT: Final = 60.0
 THE_ENVIRONMENTS: Final = "(environment)"  # the name, which no host can have, of the site that no table is
+SERVE: Final = "serve"  # of VIAFOURA_BRIDGE: the bridge's addresses answer, and no page is bridged
 MIN_SECRET: Final = 16  # characters; what is shorter can be guessed
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
@@ -85,6 +87,14 @@ class Settings:
     debug_header: bool = False
     #: Off, since it counts pages of visitors who are not signed in too, which are none of our business else.
     metrics: bool = False
+    # Pages that caches serve to everybody: globs; or "serve" alone, for caches that still hold bridged pages.
+    bridge: tuple[str, ...] = ()
+    bridge_path: str = "/_viafoura/"  # another name where a content blocker has a rule for this one
+    bridge_user_path: str = ""  # for frameworks that know the user on some routes only
+    bridge_scripts: tuple[str, ...] = ("*//cdn.viafoura.net/*", "*//api.viafoura.com/app/js/*")
+    bridge_hint: tuple[str, ...] = ()  # spares anonymous readers the question
+    login_url: str = ""  # for a sign-in that the widget wants
+    logout_url: str = ""  # so that a log-out in the widget is the site's as well
     #: Sites by their hosts, or globs of hosts: an application that serves several has one process for all of them.
     sites: "tuple[tuple[str, Settings], ...]" = ()
 
@@ -108,6 +118,8 @@ class Settings:
             return _disabled(fields, [(table.name, _parsed(table.variables, [])) for table in tables])
         for sentence in unknown(values):
             say(logging.WARNING, "%s", sentence, event="unknown-setting")
+        for name in sorted(values.keys() & set(_OF_THE_BRIDGE)) if not fields.get("bridge") else ():
+            say(logging.WARNING, "%s does nothing without VIAFOURA_BRIDGE", name, event="setting-without-bridge")
         served, theirs = _sites(tables, given, read)
         settings = None
         if served or sites.SITES_FILE not in given or {"site_id", "api_key"} <= fields.keys():
@@ -390,6 +402,51 @@ def _cookie_path(text: str) -> str:
     return text
 
 
+def _bridge(text: str) -> tuple[str, ...]:
+    if text.lower() == SERVE:
+        return (SERVE,)
+    with contextlib.suppress(ValueError):
+        return ("/*",) if _flag(text) else ()
+    if text[0] not in "/*?[":
+        raise ValueError("must be 1, 0, serve or path globs")
+    return _paths(text)
+
+
+def _bridge_path(text: str) -> str:
+    """The bridge's address: nothing that a proxy, a framework or a browser would spell in another way."""
+    if not re.fullmatch(r"/(?:[0-9A-Za-z._~-]++/)++", text) or {".", ".."} & {*text.split("/")}:
+        raise ValueError(
+            "must begin and end with /, and have only letters, digits and -._~ between: /_viafoura/ or /blog/reader/"
+        )
+    return text
+
+
+def _user_path(text: str) -> str:
+    if not re.fullmatch(r"/(?!/)[^?#\\]*+", text) or not _is_one_word(text):
+        raise ValueError("must be a path of the application that begins with one /, without a query or a fragment")
+    return text
+
+
+def _hint(text: str) -> tuple[str, ...]:
+    return tuple(map(_cookie_name, _words(text)))
+
+
+def _page_url(text: str) -> str:
+    """An address to which a browser is sent; ``{next}`` must not choose the host."""
+    if _is_one_word(text) and "\\" not in text:
+        if re.match(r"/(?!/)", text):
+            return text
+        with contextlib.suppress(ValueError):
+            url = urlsplit(text)
+            if url.scheme in ("https", "http") and url.hostname and not re.search(r"[{}@]", url.netloc):
+                return text
+    raise ValueError("must be a path that begins with one /, or a URL that begins with https:// or http://")
+
+
+def _is_one_word(text: str) -> bool:
+    return text.isprintable() and not re.search(r"\s", text)
+
+
 _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "VIAFOURA_SITE_ID": _site_id,
     "VIAFOURA_API_KEY": _credential,
@@ -428,7 +485,23 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "VIAFOURA_COOKIE_SECURE": _one_of("auto", "1", "0"),
     "VIAFOURA_DEBUG_HEADER": _flag,
     "VIAFOURA_METRICS": _flag,
+    "VIAFOURA_BRIDGE": _bridge,
+    "VIAFOURA_BRIDGE_PATH": _bridge_path,
+    "VIAFOURA_BRIDGE_USER_PATH": _user_path,
+    "VIAFOURA_BRIDGE_SCRIPTS": _words,
+    "VIAFOURA_BRIDGE_HINT": _hint,
+    "VIAFOURA_LOGIN_URL": _page_url,
+    "VIAFOURA_LOGOUT_URL": _page_url,
 }
+#: What says nothing by itself.
+_OF_THE_BRIDGE: Final = (
+    "VIAFOURA_BRIDGE_PATH",
+    "VIAFOURA_BRIDGE_USER_PATH",
+    "VIAFOURA_BRIDGE_SCRIPTS",
+    "VIAFOURA_BRIDGE_HINT",
+    "VIAFOURA_LOGIN_URL",
+    "VIAFOURA_LOGOUT_URL",
+)
 SECRETS: Final = ("VIAFOURA_API_KEY", "VIAFOURA_COOKIE_SECRET", "VIAFOURA_PROXY_SECRET", "VIAFOURA_JWT_KEY")
 KNOWN: Final = (*_PARSERS, *(f"{name}_FILE" for name in SECRETS), environment.ENV_FILE, sites.SITES_FILE)
 
@@ -482,6 +555,11 @@ def _conflicts(settings: Settings) -> Iterator[str]:
             )
     if not any(name.startswith("VIAFOURA_JWT_") for name in wrong):
         yield from _token_conflicts(settings)
+    yield from _cookie_conflicts(settings)
+
+
+def _cookie_conflicts(settings: Settings) -> Iterator[str]:
+    """What browsers would drop, or never send to the bridge."""
     if settings.cookie_samesite == "none" and settings.cookie_secure == "0":
         yield "VIAFOURA_COOKIE_SAMESITE=none needs VIAFOURA_COOKIE_SECURE=1 or auto: browsers drop the cookie otherwise"
     if is_secure_name(settings.cookie_name) and settings.cookie_secure == "0":
@@ -489,6 +567,16 @@ def _conflicts(settings: Settings) -> Iterator[str]:
     is_host_only = settings.cookie_name.lower().startswith("__host-")
     if is_host_only and (settings.cookie_domain or settings.cookie_path != "/"):
         yield "VIAFOURA_COOKIE_NAME with __Host- goes with no VIAFOURA_COOKIE_DOMAIN and the path /"
+    if settings.bridge and not _is_below(settings.bridge_path, settings.cookie_path):
+        yield (
+            "VIAFOURA_BRIDGE_PATH is not below VIAFOURA_COOKIE_PATH: the cookie would never come back to the bridge, "
+            "and each page view were a login"
+        )
+
+
+def _is_below(path: str, cookie_path: str) -> bool:
+    """Whether browsers send a cookie of that path to what is below ``path`` (RFC 6265 §5.1.4, "path-match")."""
+    return f"{path}session".startswith(cookie_path.removesuffix("/") + "/")
 
 
 def _token_conflicts(settings: Settings) -> Iterator[str]:

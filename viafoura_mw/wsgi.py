@@ -13,12 +13,16 @@ from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
+from io import BytesIO
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from viafoura_mw import loading
+from viafoura_mw.bridge import answers, asking
+from viafoura_mw.bridge.site import Bridge
 from viafoura_mw.response import exchange as says
-from viafoura_mw.response.exchange import Effects, Exchange, State
+from viafoura_mw.response.exchange import Effects, Exchange, Exchanging, State
 from viafoura_mw.response.guard import FRAMES, Request, can_sign_out, said_in
 from viafoura_mw.response.headers import Headers
 from viafoura_mw.response.proxies import PROOF, replaces_headers
@@ -39,6 +43,14 @@ Write = Callable[[bytes], object]
 _PROOF: Final = "HTTP_" + PROOF.upper().replace("-", "_")
 _CONDITIONAL: Final = tuple("HTTP_" + name.upper().replace("-", "_") for name in CONDITIONAL)
 _ACCEPT_ENCODING: Final = "HTTP_ACCEPT_ENCODING"
+_IF_NONE_MATCH: Final = "HTTP_IF_NONE_MATCH"
+#: What the bridge does not show of a question to the application, since it asks one of its own. The later ones are
+#: servers' own words for the address and the body that were asked.
+_OF_THE_QUESTION: Final = (
+    *("CONTENT_LENGTH", "CONTENT_TYPE", "HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_TRANSFER_ENCODING"),
+    *("HTTP_X_VIAFOURA_BRIDGE", "HTTP_ORIGIN", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE", *_CONDITIONAL),
+    *("RAW_URI", "REQUEST_URI", "wsgi.file_wrapper"),
+)
 _PURPOSES: Final = ("HTTP_SEC_PURPOSE", "HTTP_PURPOSE", "HTTP_X_PURPOSE", "HTTP_X_MOZ")
 
 
@@ -65,6 +77,10 @@ class ViafouraMiddleware:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         runtime = self._runtime if self._hosts is None else self._of_host(self._hosts, environ)
+        if runtime is not None and runtime.bridge is not None and INSIDE not in environ:
+            name = runtime.bridge.name_of(_path(environ))
+            if name is not None:
+                return self._bridged(runtime, runtime.bridge, name, environ, start_response)
         if runtime is None or INSIDE in environ or not _is_included(runtime, environ):
             if runtime is not None:
                 environ.pop(_PROOF, None)
@@ -89,6 +105,31 @@ class ViafouraMiddleware:
             environ.pop(_PROOF, None)
         return runtime
 
+    def _bridged(
+        self,
+        runtime: Runtime,
+        bridge: Bridge,
+        name: str,
+        environ: "WSGIEnvironment",
+        start_response: "StartResponse",
+    ) -> Iterable[bytes]:
+        """Answer at one of the bridge's addresses."""
+        reply = _reply(runtime, bridge, name, environ)
+        if reply is not None:
+            return _replied(runtime, reply, start_response)
+        inner = _asked_of_application(bridge, environ, self._removed)
+        question = asking.Question(environ["HTTP_X_VIAFOURA_BRIDGE"], environ.get("QUERY_STRING", "") == "renew")
+        response = _Response(runtime, inner, start_response, question)
+        if not response.may_be_signed_in():
+            return _replied(runtime, asking.nobody(runtime.policy, question.echo), start_response)
+        body = _Body(response, self._app(inner, response.start_response))
+        try:
+            body.pull_head()
+        finally:
+            body.close_application()
+        body.raise_error()
+        return _Chunks(response.ready, response.close)
+
     def drain(self, timeout: float) -> None:
         """Wait until the logouts asked for have ended, at most ``timeout`` seconds; for a process that is to end."""
         for runtime in self._served.runtimes:
@@ -106,6 +147,46 @@ def _path(environ: "WSGIEnvironment") -> str:
         with suppress(UnicodeError):
             return path.encode("latin-1").decode("utf-8")
     return path
+
+
+def _reply(runtime: Runtime, bridge: Bridge, name: str, environ: "WSGIEnvironment") -> answers.Reply | None:
+    """What the bridge answers by itself; ``None`` where the application must be asked."""
+    method, query = environ["REQUEST_METHOD"], environ.get("QUERY_STRING", "")
+    if name == answers.SCRIPT:
+        return answers.script_reply(bridge.script, method, query, environ.get(_IF_NONE_MATCH, ""))
+    refusal = answers.refusal(method, lambda field: environ.get(_key(field)), debug=runtime.policy.debug)
+    if refusal is not None or name != answers.LOGOUT:
+        return refusal
+    brought = runtime.cookie.find(environ.get("HTTP_COOKIE", ""))
+    return asking.logged_out(runtime.policy, environ["HTTP_X_VIAFOURA_BRIDGE"], brought, secure=_is_secure(environ))
+
+
+def _replied(runtime: Runtime, reply: answers.Reply, start_response: "StartResponse") -> Iterable[bytes]:
+    start_response(_status_line(reply.status), reply.headers)
+    for effect in reply.effects:
+        assert isinstance(effect, says.EndSessions)
+        runtime.sessions.end(effect.ids, effect.marks)
+    return _Chunks([reply.body], runtime.sessions.run_pending) if reply.effects else [reply.body]
+
+
+def _status_line(status: int) -> str:
+    return f"{status} {HTTPStatus(status).phrase}"
+
+
+def _asked_of_application(bridge: Bridge, environ: "WSGIEnvironment", removed: frozenset[str]) -> "WSGIEnvironment":
+    """The environ of the request that shows who is reading: a GET of the browser's, in a copy."""
+    inner = {key: value for key, value in environ.items() if not key.startswith("werkzeug.")}
+    for key in _OF_THE_QUESTION:
+        inner.pop(key, None)
+    if bridge.user_path:
+        inner["PATH_INFO"] = bridge.user_path.encode().decode("latin-1")
+    inner |= {"REQUEST_METHOD": "GET", "QUERY_STRING": "", "wsgi.input": BytesIO(), INSIDE: removed}
+    inner[_ACCEPT_ENCODING] = "identity"
+    return inner
+
+
+def _is_secure(environ: "WSGIEnvironment") -> bool:
+    return environ.get("wsgi.url_scheme") == "https" or says_https(environ.get("HTTP_X_FORWARDED_PROTO", ""))
 
 
 def _removing(names: frozenset[str], start_response: "StartResponse") -> "StartResponse":
@@ -150,6 +231,7 @@ class _Response:
 
     __slots__ = (
         "_believed",
+        "_bridge",
         "_cookies",
         "_environ",
         "_exc_info",
@@ -160,11 +242,13 @@ class _Response:
         "_is_aside",
         "_is_logout",
         "_method",
+        "_question",
         "_reader",
         "_runtime",
         "_said",
         "_server_start",
         "_server_write",
+        "_spelled",
         "_status",
         "_withheld",
         "is_body_changed",
@@ -173,13 +257,20 @@ class _Response:
         "wrote",
     )
 
-    def __init__(self, runtime: Runtime, environ: "WSGIEnvironment", start_response: "StartResponse") -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        environ: "WSGIEnvironment",
+        start_response: "StartResponse",
+        question: asking.Question | None = None,
+    ) -> None:
         self._runtime = runtime
+        self._question = question  # who is reading, where this is the application's answer to that
         self._reader = runtime.reader
         self._environ = environ
         self._server_start = start_response
         self._server_write: Write | None = None
-        self._exchange: Exchange | None = None  # none where the response is plainly not ours
+        self._exchange: Exchanging | None = None  # none where the response is plainly not ours
         self._is_aside = False  # all that is still to come passes as it comes
         self._gone = False  # the head has been given to the server
         self.ready: deque[bytes] = deque()  # what may leave of the body and has not
@@ -188,15 +279,25 @@ class _Response:
         self.wrote = False
         self._said: dict[str, object] = {}  # the response's headers for `response:` sources
         self._believed = runtime.proxies.is_configured and self._is_from_proxy()
-        self._expected = runtime.reader.expect(environ)
         # Now: what is inside may serve a HEAD by a GET, or take a prefix from the path.
         self._method: str = environ["REQUEST_METHOD"]
         self._is_logout = runtime.rules.knows_logout_paths and runtime.rules.is_logout(self._method, _path(environ))
         self._cookies: str = environ.get("HTTP_COOKIE") or ""
         self._withheld: dict[str, str] | None = None
+        self._bridge = runtime.bridge if question is None and self._is_bridged(runtime.bridge) else None
+        self._expected = runtime.reader.expect(environ) if self._bridge is None else None
         accept = environ.get("HTTP_ACCEPT") or ""  # a browser's says so without a further look
-        if "text/html" in accept or wants_html(accept, environ.get("HTTP_HX_REQUEST") or ""):
+        is_for_page = "text/html" in accept or wants_html(accept, environ.get("HTTP_HX_REQUEST") or "")
+        if self._bridge is not None:
+            self._withhold_from_shared(self._bridge, is_for_page=is_for_page)
+        elif is_for_page:
             self._withhold()
+
+    def _is_bridged(self, bridge: Bridge | None) -> bool:
+        if bridge is None:
+            return False
+        path = _path(self._environ)
+        return bridge.bridges(path) and not self._runtime.rules.is_logout_path(path)
 
     # What the application sees of the request.
 
@@ -214,19 +315,41 @@ class _Response:
     def _withhold(self) -> None:
         """Take from the environ what would make the application answer with less than a readable page."""
         environ = self._environ
-        if not self._may_be_signed_in():
+        if not self.may_be_signed_in():
             return
         self._withheld = {}
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             self._withheld = {name: environ.pop(name) for name in _CONDITIONAL if name in environ}
-        if accepted := environ.get(_ACCEPT_ENCODING):
-            environ[_ACCEPT_ENCODING] = narrowed(accepted, self._runtime.understood)
-            self._withheld[_ACCEPT_ENCODING] = accepted
+        self._narrow(self._withheld)
 
-    def _may_be_signed_in(self) -> bool:
+    def _narrow(self, withheld: dict[str, str]) -> None:
+        if accepted := self._environ.get(_ACCEPT_ENCODING):
+            self._environ[_ACCEPT_ENCODING] = narrowed(accepted, self._runtime.understood)
+            withheld[_ACCEPT_ENCODING] = accepted
+
+    def _withhold_from_shared(self, bridge: Bridge, *, is_for_page: bool) -> None:
+        """Show the application validators of its own, whoever asks."""
+        environ = self._environ
+        fields = {name: environ[_key(name)] for name in CONDITIONAL if _key(name) in environ}
+        changed, self._spelled = bridge.conditions(self._method, fields, wants_html=is_for_page)
+        self._withheld = {_key(name): environ.pop(_key(name)) for name in changed}
+        environ.update((_key(name), value) for name, value in changed.items() if value is not None)
+        if is_for_page and self._method in ("GET", "HEAD"):
+            self._narrow(self._withheld)
+
+    def may_be_signed_in(self) -> bool:
+        """Whether the request may be a signed-in user's."""
         return (
             "HTTP_AUTHORIZATION" in self._environ
             or (self._cookies != "" and self._runtime.may_be_signed_in_by(self._cookies))
+            or self._reader.may_be_set(self._root)
+        )
+
+    def _has_sign_in(self) -> bool:
+        """Whether it has a sign-in of the site's own, so that our cookie is not all that the browser sent."""
+        return (
+            "HTTP_AUTHORIZATION" in self._environ
+            or self._runtime.rules.may_be_signed_in_by(self._cookies)
             or self._reader.may_be_set(self._root)
         )
 
@@ -234,7 +357,8 @@ class _Response:
         self._environ.pop(INSIDE, None)  # a layer outside may try again with the same environ
         if self._withheld:
             for name, value in self._withheld.items():
-                if name == _ACCEPT_ENCODING or name not in self._environ:
+                is_ours = name == _ACCEPT_ENCODING or (name == _IF_NONE_MATCH and self._bridge is not None)
+                if is_ours or name not in self._environ:
                     self._environ[name] = value
             self._withheld = None
 
@@ -266,7 +390,7 @@ class _Response:
     def _may_concern_us(self, headers: Headers) -> bool:
         """Whether an exchange is to look closer; the cheapest reasons why not come first."""
         runtime = self._runtime
-        if runtime.looks_at_every_response:
+        if runtime.looks_at_every_response or self._bridge is not None or self._question is not None:
             return True
         for field in headers:
             name = field[0]
@@ -276,23 +400,28 @@ class _Response:
                 return runtime.cookie.name in self._cookies or self._reader.may_find(self._root)
         return False
 
-    def _begun(self) -> Exchange:
+    def _begun(self) -> Exchanging:
         runtime, environ = self._runtime, self._environ
+        if self._bridge is not None:
+            return self._bridge.exchange(self._method, self._spelled)
         fetch_site = environ.get("HTTP_SEC_FETCH_SITE", "")
         purposes = [environ.get(name, "") for name in _PURPOSES] if self._is_logout else ()
         request = Request(
             method=self._method,
             brought=runtime.cookie.find(self._cookies),
             is_logout=self._is_logout and can_sign_out(self._method, fetch_site, purposes),
-            secure=environ.get("wsgi.url_scheme") == "https" or says_https(environ.get("HTTP_X_FORWARDED_PROTO", "")),
+            secure=_is_secure(environ),
             cross_site=fetch_site == "cross-site",
             in_frame=runtime.is_for_frames and environ.get("HTTP_SEC_FETCH_DEST", "") in FRAMES,
             peer=environ.get("REMOTE_ADDR", ""),
         )
         login_key = partial(runtime.rules.browser, self._cookies, environ.get("HTTP_AUTHORIZATION", ""))
+        if self._question is not None:
+            is_credible = not runtime.is_for_frames or self._has_sign_in()
+            return asking.AskingExchange(runtime.policy, request, login_key, self._question, is_credible=is_credible)
         return Exchange(runtime.policy, request, login_key, self._reader.named)
 
-    def _replace_head(self, exchange: Exchange) -> Write:
+    def _replace_head(self, exchange: Exchanging) -> Write:
         """Give the server a head in place of one that it was given: it raises, or takes it while nothing has left."""
         write: Write = _dropped
         for effect in exchange.replaced(self._headers):
@@ -360,7 +489,7 @@ class _Response:
 
     # What the exchange says.
 
-    def _carry_out(self, exchange: Exchange, effects: Effects) -> None:
+    def _carry_out(self, exchange: Exchanging, effects: Effects) -> None:
         # By their classes, not by patterns, which take several times as long.
         for effect in effects:  # an answer's effects are put behind its question, which is the last
             if isinstance(effect, says.SendHead):
@@ -371,12 +500,17 @@ class _Response:
                     self.ready.append(effect.data)
             elif isinstance(effect, says.Pass):
                 self.ready.extend(effect.items)
+            elif isinstance(effect, says.Answer):
+                self._status, self._exc_info = _status_line(effect.status), None
+                self._give_head(effect.headers)
+                self.ready.append(effect.body)
+                self.is_body_changed = True
             elif isinstance(effect, says.QUESTIONS):
                 effects += self._answered(exchange, effect)
             else:
                 self._see_to(effect)
 
-    def _answered(self, exchange: Exchange, question: says.Question) -> Effects:
+    def _answered(self, exchange: Exchanging, question: says.Question) -> Effects:
         try:
             if isinstance(question, says.ReadUser):
                 return exchange.reading(self._read(load=question.load))
@@ -560,11 +694,20 @@ class _Body:
             self._pull()
         return ready.popleft()
 
-    def close(self) -> None:
+    def raise_error(self) -> None:
+        """Raise what the application raised while it was pulled."""
+        if self._error is not None:
+            raise self._error
+
+    def close_application(self) -> None:
         """Close the application's iterable (PEP 3333: whether or not it was exhausted)."""
+        if hasattr(self._iterable, "close"):
+            self._iterable.close()
+
+    def close(self) -> None:
+        """Close the application's iterable, and give back what was held."""
         try:
-            if hasattr(self._iterable, "close"):
-                self._iterable.close()
+            self.close_application()
         finally:
             self._response.close()
 

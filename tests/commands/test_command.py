@@ -22,6 +22,7 @@ from viafoura_mw.testing import Fault, SimulatedViafoura
 from viafoura_mw.user import frameworks
 
 Lines = pytest.CaptureFixture[str]
+CSP = "Content-Security-Policy"
 
 
 @pytest.fixture(autouse=True)
@@ -230,6 +231,116 @@ def checks(capsys: Lines, *arguments: str) -> tuple[int, list[tuple[str, str, st
 
 def named(found: list[tuple[str, str, str]]) -> list[tuple[str, str]]:
     return [each[:2] for each in found]
+
+
+class TestPreviewOfTheBridge:
+    """``viafoura-mw preview --bridge``."""
+
+    def test_prints_the_page_as_everybody_has_it(self, tmp_path: Path, capsysbinary: Any) -> None:
+        """And why a script does not wait."""
+        page = tmp_path / "page.html"
+        boot = b"src=https://cdn.viafoura.net/entry/index.js></script>"
+        page.write_bytes(b"<p><script id=viafoura-platform></script><script async " + boot + b"<script " + boot)
+
+        assert command.main(["preview", "--bridge", str(page)]) == 0
+        out, err = capsysbinary.readouterr()
+        assert out.startswith(b'<p><script src="/_viafoura/bridge.js?')
+        assert out.count(b'type="text/x-viafoura-parked"') == 2
+        assert b"does not wait (the lines behind it may rely on it" in err
+
+    @pytest.mark.parametrize(
+        ("page", "reason"),
+        [
+            ("<p>", "it has no viafoura-platform in it"),
+            ("<script id=viafoura-platform src=a></script>", "give it async or defer"),
+            (
+                "<meta http-equiv=content-security-policy content=script-src><script id=viafoura-platform>",
+                "its Content-",
+            ),
+        ],
+    )
+    def test_says_why_a_page_would_not_be_bridged(self, page: str, reason: str, tmp_path: Path, capsys: Lines) -> None:
+        """In a sentence, and by its exit code."""
+        file = tmp_path / "page.html"
+        file.write_text(page)
+
+        assert command.main(["preview", "--bridge", str(file)]) == 1
+        assert f"would not be bridged: {reason}"[:20] in (said := capsys.readouterr().err)
+        assert reason in said
+
+    def test_goes_by_the_settings_of_the_bridge(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Lines
+    ) -> None:
+        """And by no other; wrong ones are told."""
+        file = tmp_path / "page.html"
+        file.write_text("<script id=viafoura-platform></script>")
+        monkeypatch.setenv("VIAFOURA_BRIDGE_PATH", "/v/")
+        assert command.main(["preview", "--bridge", str(file)]) == 0
+        assert '"/v/bridge.js?' in capsys.readouterr().out
+        monkeypatch.setenv("VIAFOURA_BRIDGE_PATH", "v")
+        assert command.main(["preview", "--bridge", str(file)]) == 2
+        assert "VIAFOURA_BRIDGE_PATH must" in capsys.readouterr().err
+
+
+class TestCheckOfTheBridge:
+    """``viafoura-mw check`` where there is a bridge: whether nobody can be told from what the application answers."""
+
+    @pytest.mark.parametrize(
+        ("answers", "user_path", "is_right"),
+        [
+            *(("200", "/me", True), ("403", "/me", True), ("404", "", True), ("404", "/me", False)),
+            *(("302", "/me", False), ("503", "", False), ("raises", "/me", False), ("never", "/me", False)),
+        ],
+    )
+    @pytest.mark.parametrize("door", ["flat", "asgi3"])
+    def test_asks_as_nobody(
+        self,
+        environment: dict[str, str],
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        capsys: Lines,
+        door: str,
+        answers: str,
+        user_path: str,
+        *,
+        is_right: bool,
+    ) -> None:
+        """A redirect and an error tell nothing."""
+        (tmp_path / "sites_of_the_bridge.py").write_text(BRIDGED_SITES)
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.setenv("ANSWERS", answers)
+        monkeypatch.setenv("VIAFOURA_BRIDGE", "1")
+        monkeypatch.setenv("VIAFOURA_BRIDGE_USER_PATH", user_path)
+
+        code, found = checks(capsys, "--app", f"sites_of_the_bridge:{door}")
+
+        (told,) = [each for each in found if each[1] == "bridge"]
+        assert told[0] == ("ok" if is_right else "failed")
+        assert told[2].startswith(user_path or "/_viafoura/session")
+        assert code == int(not is_right)
+
+
+BRIDGED_SITES = """
+import os
+
+def flat(environ, start_response):
+    answers = os.environ["ANSWERS"]
+    if answers == "raises":
+        raise LookupError("a secret")
+    if answers != "never":
+        start_response(answers + " It", [])
+    yield b""
+
+async def asgi3(scope, receive, send):
+    answers = os.environ["ANSWERS"]
+    await receive()
+    if answers == "raises":
+        raise LookupError("a secret")
+    if answers != "never":
+        await send({"type": "http.response.start", "status": int(answers), "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+        await receive()
+"""
 
 
 class TestCheck:

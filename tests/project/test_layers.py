@@ -35,11 +35,17 @@ LAYERS = """
     viafoura.logins
     viafoura.sessions
     page.html page.codings page.charsets
+    bridge.script
     page.rewriter
     response.remembered response.known_cookies response.webob response.hold
     response.cookie response.headers response.proxies
     response.request response.guard
     response.exchange
+    bridge.references
+    bridge.policies bridge.holding bridge.sharing bridge.answers
+    bridge.page bridge.asking
+    bridge.shared
+    bridge.site
     runtime
     loading waiting
     lifespan
@@ -51,7 +57,7 @@ LAYERS = """
     commands
     __main__
 """
-WINGS = {"user", "viafoura", "page", "response"}
+WINGS = {"user", "viafoura", "page", "response", "bridge"}
 LEVELS = {name: level for level, line in enumerate(LAYERS.strip().splitlines()) for name in line.split()}
 
 #: Who may import what of the world outside, besides the standard library.

@@ -39,6 +39,9 @@ class TestSettings:
         if field.name in in_words or field.name == "cookie_secret":
             assert told
             assert not default
+        elif field.name == "bridge":
+            assert told == "`0`"
+            assert not default
         elif isinstance(default, bool):
             assert told == f"`{int(default)}`"
         elif isinstance(default, tuple):
@@ -58,7 +61,7 @@ def test_draws_every_room_of_the_house() -> None:
     """Each module of the package is in the drawing."""
     (drawing,) = [text for text in blocks("") if "frameworks/" in text]
     package = ROOT / "viafoura_mw"
-    wings = [package, *(package / wing for wing in ("user", "viafoura", "page", "response"))]
+    wings = [package, *(package / wing for wing in ("user", "viafoura", "page", "response", "bridge"))]
     rooms = {
         path.stem
         for wing in wings

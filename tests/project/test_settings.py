@@ -650,3 +650,126 @@ def test_reads_the_processs_environment_by_default(monkeypatch: pytest.MonkeyPat
     for name, value in BASE.items():
         monkeypatch.setenv(name, value)
     assert Settings.from_env().site_id == "site"
+
+
+class TestTheBridge:
+    """The variables of pages that caches serve to everybody."""
+
+    @pytest.mark.parametrize(
+        ("text", "means"),
+        [
+            ("0", ()),
+            ("off", ()),
+            ("1", ("/*",)),
+            ("yes", ("/*",)),
+            ("Serve", ("serve",)),
+            ("/news/*, /sport/*", ("/news/*", "/sport/*")),
+        ],
+    )
+    def test_are_globs_of_pages(self, text: str, means: tuple[str, ...]) -> None:
+        """All of them, some of them, none; or none any more."""
+        assert settings(bridge=text).bridge == means
+
+    def test_have_the_contracts_defaults(self) -> None:
+        """Off, and where Viafoura's script is known to come from."""
+        found = settings()
+        assert (found.bridge, found.bridge_path, found.bridge_user_path, found.bridge_hint) == (
+            (),
+            "/_viafoura/",
+            "",
+            (),
+        )
+        assert found.bridge_scripts == ("*//cdn.viafoura.net/*", "*//api.viafoura.com/app/js/*")
+        assert (found.login_url, found.logout_url) == ("", "")
+
+    @pytest.mark.parametrize("path", ["/_viafoura/", "/a/b-c/", "/A.1~_/"])
+    def test_take_a_path(self, path: str) -> None:
+        """Every browser, proxy and framework spells it alike."""
+        assert settings(bridge="1", bridge_path=path).bridge_path == path
+
+    @pytest.mark.parametrize(
+        "path", ["/", "_viafoura/", "/_viafoura", "//a/", "/a//b/", "/./", "/a/../", "/a b/", "/%41/", "/ä/", "/a/*/"]
+    )
+    def test_refuse_a_path(self, path: str) -> None:
+        """One that might be spelled in two ways, or is every path."""
+        (problem,) = problems_of(bridge="1", bridge_path=path)
+        assert problem.startswith("VIAFOURA_BRIDGE_PATH must begin and end with /")
+
+    @pytest.mark.parametrize(
+        "url", ["/log-in", "/log-in?then={next}", "https://id.example/?to={next}", "HTTP://id.example"]
+    )
+    @pytest.mark.parametrize("name", ["login_url", "logout_url"])
+    def test_take_a_page(self, name: str, url: str) -> None:
+        """A path of the site's, or another site."""
+        assert getattr(settings(bridge="1", **{name: url}), name) == url
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "//evil.example",
+            "/\\evil.example",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "log-in",
+            "https:///path",
+            "https://[",
+            "https://{next}/",
+            "https://id.example@evil.example/",
+            "/a b",
+        ],
+    )
+    @pytest.mark.parametrize("name", ["login_url", "logout_url"])
+    def test_refuse_a_page(self, name: str, url: str) -> None:
+        """What is no address, is a script, or would let a page choose the host."""
+        (problem,) = problems_of(bridge="1", **{name: url})
+        assert problem.startswith(f"VIAFOURA_{name.upper()} must be a path that begins with one /")
+
+    @pytest.mark.parametrize("path", ["me", "//me", "/me?x", "/me#x", "/m e", "/\\me"])
+    def test_refuse_a_path_of_the_user(self, path: str) -> None:
+        """It is a path alone."""
+        (problem,) = problems_of(bridge="1", bridge_user_path=path)
+        assert problem.startswith("VIAFOURA_BRIDGE_USER_PATH must be a path")
+
+    @pytest.mark.parametrize("text", ["sometimes", "https://site.example/*"])
+    def test_refuse_what_is_no_glob(self, text: str) -> None:
+        """Paths begin with /."""
+        (problem,) = problems_of(bridge=text)
+        assert problem.startswith("VIAFOURA_BRIDGE must be 1, 0, serve or path globs")
+
+    def test_refuse_a_hint_that_is_no_cookies_name(self) -> None:
+        """It would hint at nobody."""
+        (problem,) = problems_of(bridge="1", bridge_hint="signed in")
+        assert problem.startswith("VIAFOURA_BRIDGE_HINT must be a cookie's name")
+
+    @pytest.mark.parametrize(
+        ("path", "cookie_path", "is_told"),
+        [
+            ("/_viafoura/", "/", False),
+            ("/blog/v/", "/blog", False),
+            ("/blog/v/", "/blog/", False),
+            ("/blog/", "/blog", False),
+            ("/_viafoura/", "/blog", True),
+            ("/blogs/", "/blog", True),
+        ],
+    )
+    def test_are_where_the_cookie_comes(self, path: str, cookie_path: str, *, is_told: bool) -> None:
+        """Elsewhere each page view would be a login."""
+        variables = {"bridge": "serve", "bridge_path": path, "cookie_path": cookie_path}
+        if not is_told:
+            assert settings(**variables).bridge_path == path
+            return
+        (problem,) = problems_of(**variables)
+        assert problem.startswith("VIAFOURA_BRIDGE_PATH is not below VIAFOURA_COOKIE_PATH")
+        assert settings(**{**variables, "bridge": "0"}).bridge == ()
+
+    def test_say_that_they_do_nothing_alone(self, caplog: pytest.LogCaptureFixture) -> None:
+        """A warning for each, and none where the bridge is on, or is only to serve."""
+        variables = {"login_url": "/in", "logout_url": "/out", "bridge_path": "/v/", "bridge_user_path": "/me"}
+        variables |= {"bridge_scripts": "*", "bridge_hint": "a"}
+        for bridge in ("1", "serve"):
+            settings(bridge=bridge, **variables)
+        assert caplog.messages == []
+        settings(**variables)
+        assert caplog.messages == [
+            f"VIAFOURA_{name.upper()} does nothing without VIAFOURA_BRIDGE" for name in sorted(variables)
+        ]

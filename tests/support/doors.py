@@ -91,11 +91,12 @@ def through_wsgi(settings: Settings | None, **kept: Any) -> Get:
 
 def environ_of(method: str = "GET", path: str = "/", headers: Mapping[str, str] | None = None) -> dict[str, Any]:
     """An environ as PEP 3333 has it."""
+    path, _, query = path.partition("?")
     environ = {
         "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",
         "PATH_INFO": path,
-        "QUERY_STRING": "",
+        "QUERY_STRING": query,
         "SERVER_NAME": "site.example",
         "SERVER_PORT": "80",
         "SERVER_PROTOCOL": "HTTP/1.1",
@@ -165,6 +166,7 @@ async def call(app: Any, scope: dict[str, Any], body: bytes = b"") -> list[dict[
 
 def scope_of(method: str = "GET", path: str = "/", headers: Mapping[str, str] | None = None) -> dict[str, Any]:
     """A scope as ASGI has it."""
+    path, _, query = path.partition("?")
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -173,7 +175,7 @@ def scope_of(method: str = "GET", path: str = "/", headers: Mapping[str, str] | 
         "scheme": "http",
         "path": path,
         "raw_path": path.encode(),
-        "query_string": b"",
+        "query_string": query.encode(),
         "root_path": "",
         "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()],
         "client": ("203.0.113.9", 5000),

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from viafoura_mw.commands import GREEN, RED, YELLOW, coloured, complain, say
+from viafoura_mw.commands import GREEN, RED, YELLOW, bridge, coloured, complain, say
 from viafoura_mw.commands.asking import Question, question
 from viafoura_mw.commands.checks import Check, Checks, State, each
 from viafoura_mw.commands.page import page_checks
@@ -160,6 +160,7 @@ def all_checks(
     yield from _of_users(settings, wanted, loaded, asked)
     for host, of_site in wanted:
         if of_site.enabled:
+            yield from _named(host, _bridge(of_site, loaded))
             yield from _named(host, _viafoura(of_site, login, name))
 
 
@@ -346,6 +347,17 @@ def _asked_for(asked: Question, settings: Settings, loaded: _Loaded | None) -> C
             checks = list(page_checks(loaded.app, settings, asked, is_asgi=bool(loaded.is_asgi)))
         yield from checks
         yield from each("page", State.WARNING, warnings)
+
+
+# The bridge.
+
+
+def _bridge(settings: Settings, loaded: _Loaded | None) -> Checks:
+    if not settings.bridge or loaded is None or loaded.app is None or loaded.is_asgi is None:
+        return
+    with redirect_stdout(sys.stderr):
+        tells, sentence = bridge.asked(loaded.app, settings, is_asgi=loaded.is_asgi)
+    yield Check("bridge", State.OK if tells else State.FAILED, sentence)
 
 
 # Viafoura.

@@ -1,13 +1,18 @@
 """``viafoura-mw preview``: what would be rewritten in a page, without any network."""
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Final
 
 from viafoura_mw.commands import complain, say
+from viafoura_mw.errors import SettingsError
+from viafoura_mw.log import Notices
 from viafoura_mw.page.charsets import readable
 from viafoura_mw.page.html import find, with_session
+from viafoura_mw.runtime import bridge_of
+from viafoura_mw.settings import Settings
 
 SUMMARY: Final = "show what would be rewritten in a page"
 DESCRIPTION: Final = (
@@ -23,6 +28,13 @@ EXAMPLES: Final = (
 USER_ID: Final = "7000000003119"
 SESSION: Final = "o52l4itrv8q4p8n4amsou1c567"
 
+#: By the words of the debug header.
+_WHY: Final = {
+    "blocking": "the lines behind it may rely on it: give it async or defer",
+    "parked": "by its type, or nomodule, it is no script that every browser runs",
+    "before": "it stands before the tag: put the tag before it",
+    "csp": "its Content-Security-Policy might not let bridge.js run and ask",
+}
 _PRESCAN: Final = 1024  # bytes in which a page may declare its charset (WHATWG HTML §13.2.3.2)
 _COMPRESSED: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
@@ -32,6 +44,11 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="the page; - for standard input")
     parser.add_argument("--uid", default=USER_ID, help="an example of data-uid (default: %(default)s)")
     parser.add_argument("--sid", default=SESSION, help="an example of data-sid (default: %(default)s)")
+    parser.add_argument(
+        "--bridge",
+        action="store_true",
+        help="print the page as VIAFOURA_BRIDGE would serve it to everybody, and say why a script does not wait",
+    )
 
 
 def run(options: Namespace) -> int:
@@ -42,6 +59,8 @@ def run(options: Namespace) -> int:
     except OSError as error:
         complain(f"{name} cannot be read: {error.strerror}")
         return 2
+    if options.bridge:
+        return _bridged(name, page)
     place = find(page) if is_readable(page) else None
     if place is None:
         say(f"{name}: nothing would be rewritten: {reason(page)}")
@@ -53,6 +72,26 @@ def run(options: Namespace) -> int:
         say(f"- {line}")
     for line in _lines(with_session(tag, options.uid, options.sid)):
         say(f"+ {line}")
+    return 0
+
+
+def _bridged(name: str, page: bytes) -> int:
+    """Print the bridged page, and what is to be said of it to the standard error."""
+    environ = {"VIAFOURA_SITE_ID": "preview", "VIAFOURA_API_KEY": "preview"}
+    named = {key: value for key, value in os.environ.items() if key.startswith("VIAFOURA_BRIDGE_")}
+    try:
+        bridge = bridge_of(Settings.from_env({**environ, **named, "VIAFOURA_BRIDGE": "1"}), Notices())
+    except SettingsError as error:
+        complain("\n".join(error.problems))
+        return 2
+    previewed = bridge.preview(page)
+    for tag, why in previewed.left:
+        complain(f"{name}: does not wait ({_WHY[why]}): {_lines(tag)[0]}")
+    if previewed.page is None:
+        complain(f"{name}: would not be bridged: {_WHY.get(previewed.outcome) or reason(page)}")
+        return 1
+    sys.stdout.buffer.write(previewed.page)
+    sys.stdout.flush()
     return 0
 
 

@@ -5,7 +5,7 @@ chunks. Once it is settled that the page is rewritten, the same chunks, and thos
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, Protocol
 
 from viafoura_mw.page.charsets import readable
 from viafoura_mw.page.codings import Beside, CodingError, Place, decoder, encoder
@@ -26,7 +26,7 @@ class Page:
         self._coding = coding
         self._place: tuple[int, int] | None = None
         self._looking: _Lens | None = None
-        self._passing: _Plain | _Coded | None = None
+        self._passing: _Plain | Coded | None = None
 
     def look_at_whole(self, body: bytes) -> None:
         """Look through a body that is complete."""
@@ -50,8 +50,8 @@ class Page:
         """
         if self._place:
             return [_spliced(b"".join(looked_at), self._place, session)]
-        plain = self._coding == "identity"
-        passing = _Plain(self._charset, session) if plain else _Coded(self._coding, self._charset, session)
+        plain = _Plain(self._charset, session)
+        passing = plain if self._coding == "identity" else Coded(self._coding, plain)
         pieces = [piece for chunk in looked_at for piece in passing.rewritten(chunk)]
         pieces += passing.completed() if ended else passing.flushed()
         self._passing = passing
@@ -173,15 +173,30 @@ class _Plain:
         return self.completed()
 
 
-class _Coded:
+class Edit(Protocol):
+    """What is done to decoded bytes. ``is_set``: some of them were changed."""
+
+    @property
+    def is_set(self) -> bool: ...
+
+    def rewritten(self, chunk: bytes) -> list[bytes]:
+        """What may pass when ``chunk`` has come."""
+        ...
+
+    def completed(self) -> list[bytes]:
+        """What is still held; may be asked for more than once."""
+        ...
+
+
+class Coded:
     """Passes a compressed body: decoded, rewritten, and compressed again in the same coding.
 
     Whatever way a body takes to its end, the bytes that are held of a tag leave: ahead of what is behind the last
     stream, ahead of what is corrupt, and when the body ends.
     """
 
-    def __init__(self, coding: str, charset: str | None, session: Session) -> None:
-        self._plain = _Plain(charset, session)
+    def __init__(self, coding: str, edit: Edit) -> None:
+        self._plain = edit
         self._decoder = decoder(coding)
         self._encoder = encoder(coding)
         self._broken = False

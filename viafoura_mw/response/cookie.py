@@ -28,6 +28,7 @@ from viafoura_mw.viafoura.client import Session
 MAX_LENGTH: Final = 4096  # RFC 6265 §6.1: what a browser must be able to keep; nothing longer is ours
 SHORT_LIFE: Final = 60.0  # seconds for which a browser keeps a waiting or an ended cookie
 REFRESH_INTERVAL: Final = 600.0  # seconds between two logins of one browser for new details
+SETTLED: Final = 60.0  # seconds after a login in which nobody is given another in its place
 DAMPED: Final = 3600.0  # seconds for which a browser that was logged out by mistake is not logged out so again
 
 #: Seconds for which an ended cookie is believed beyond its time: the machine that made it may have another clock, and
@@ -308,6 +309,10 @@ class SessionCookie:
     def may_refresh(self, sealed: SealedSession) -> bool:
         """Whether a login for new details may be made for this browser now."""
         return sealed.may_refresh(self._clock())
+
+    def is_settled(self, sealed: SealedSession) -> bool:
+        """Whether a cookie's login is a minute old or older: no other question of the browser's has just made it."""
+        return self._clock() >= sealed.session.since + SETTLED
 
     def touch(self, sealed: SealedSession, *, secure: bool) -> str:
         """The value of a ``Set-Cookie`` header: the same session, and a login for new details has begun now."""

@@ -28,7 +28,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from viafoura_mw.log import Notices
 from viafoura_mw.page.codings import CodingError
@@ -121,6 +121,14 @@ class StandAside(NamedTuple):
     """From here on the application's own objects pass untouched, without any further event."""
 
 
+class Answer(NamedTuple):
+    """Give the server this whole response in place of the application's."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
 class Hold(NamedTuple):
     """The head is kept: tell :meth:`Exchange.hold_over` when so many ``seconds`` have passed."""
 
@@ -157,8 +165,27 @@ class StartLogin(NamedTuple):
 
 Question = ReadUser | AwaitSession
 QUESTIONS: Final = (ReadUser, AwaitSession)
-Effect = SendHead | Pass | SendBody | SendTrailers | StandAside | Hold | Question | EndSessions | StartLogin
+Effect = SendHead | Pass | SendBody | SendTrailers | StandAside | Answer | Hold | Question | EndSessions | StartLogin
 Effects = list[Effect]
+
+
+class Exchanging(Protocol):
+    """What a door speaks with: an :class:`Exchange`, or another that takes the same events."""
+
+    @property
+    def state(self) -> State: ...
+    def head(self, status: int, headers: Headers, /) -> Effects: ...
+    def chunk(self, data: bytes, item: Item, /, *, last: bool = False) -> Effects: ...
+    def aside(self, item: Item, /) -> Effects: ...
+    def trailers(self, headers: Headers, item: Item, /) -> Effects: ...
+    def hold_over(self) -> Effects: ...
+    def reading(self, reading: Reading | None, /) -> Effects: ...
+    def session(self, session: Session | None, /) -> Effects: ...
+    def interrupted(self) -> Effects: ...
+    def unseen(self) -> Effects: ...
+    def ended(self, *, returned: bool) -> Effects: ...
+    def replaced(self, headers: Headers, /) -> Effects: ...
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,11 @@ class RequestRules:
 
         A HEAD asks only about the page, a CORS preflight (OPTIONS) only whether it may be asked for.
         """
-        return bool(self._logout and method not in ("HEAD", "OPTIONS") and self._logout.fullmatch(path))
+        return method not in ("HEAD", "OPTIONS") and self.is_logout_path(path)
+
+    def is_logout_path(self, path: str) -> bool:
+        """Whether one of the site's own log-out pages is there, however it is asked for."""
+        return bool(self._logout and self._logout.fullmatch(path))
 
     def may_be_signed_in_by(self, cookies: str) -> bool:
         """Whether a ``Cookie`` header has a cookie by which the site may know a signed-in user.

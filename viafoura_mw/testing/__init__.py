@@ -13,5 +13,6 @@ with SimulatedViafoura() as viafoura:
 from viafoura_mw.testing.faults import Fault
 from viafoura_mw.testing.service import Call
 from viafoura_mw.testing.simulator import SimulatedViafoura, serve
+from viafoura_mw.testing.widget import ScriptRequest, Widget, WidgetCall
 
-__all__ = ["Call", "Fault", "SimulatedViafoura", "serve"]
+__all__ = ["Call", "Fault", "ScriptRequest", "SimulatedViafoura", "Widget", "WidgetCall", "serve"]

@@ -100,6 +100,10 @@ class Service:
         """Let every session end, or every one of a user."""
         self._sessions = {k: v for k, v in self._sessions.items() if user_id not in (None, v[0].user_id)}
 
+    def end_session(self, session: str) -> None:
+        """Let one session end; one that has ended already is as much ended."""
+        self._sessions.pop(session, None)
+
     def answer(self, request: Request) -> Answer:
         """Answer a request, and change what it asks to be changed."""
         match request.kind:

@@ -12,6 +12,7 @@ from typing import Final, Literal
 from viafoura_mw.testing.faults import Fault, Leaving
 from viafoura_mw.testing.listener import Listener
 from viafoura_mw.testing.service import Account, Answer, Call, Kind, Request, Service, form_of
+from viafoura_mw.testing.widget import ScriptRequest, Widget, WidgetCall, WidgetService
 
 Concerned = Literal["token", "login", "logout", "all"]
 
@@ -58,7 +59,9 @@ class SimulatedViafoura:
         self._service = Service(site_id, api_key, clock)
         self._listener: Listener | None = None
         self._running = False
+        self.widget = Widget()  # how the simulated script behaves
         self._changed = threading.Condition()  # guards all that follows, and the service
+        self._widgets = WidgetService(self._service, self._changed)
         self._calls: dict[int, Call] = {}
         self._arrived = 0
         self._faults: dict[tuple[str, str | None], _Lasting] = {}  # by the kind of call, and whose it is
@@ -74,6 +77,7 @@ class SimulatedViafoura:
     def close(self) -> None:
         """End at once, whatever hangs."""
         self._running = False
+        self._widgets.close()
         self.heal()
         self._leave()
 
@@ -113,9 +117,23 @@ class SimulatedViafoura:
         return sum(call.kind == kind for call in self._calls.values())
 
     def clear_calls(self) -> None:
-        """Forget the calls that have come."""
+        """Forget the calls that have come, those of the simulated script and the requests for it too."""
         with self._changed:
             self._calls.clear()
+            self._widgets.calls.clear()
+            self._widgets.requests.clear()
+
+    @property
+    def widget_calls(self) -> tuple[WidgetCall, ...]:
+        """What the simulated script has asked, in browsers, in order."""
+        with self._changed:
+            return tuple(self._widgets.calls)
+
+    @property
+    def script_requests(self) -> tuple[ScriptRequest, ...]:
+        """The requests for the simulated script, in order."""
+        with self._changed:
+            return tuple(self._widgets.requests)
 
     @property
     def sessions(self) -> dict[str, int]:
@@ -187,6 +205,8 @@ class SimulatedViafoura:
 
     def answer(self, request: Request) -> tuple[Answer, Fault, threading.Event]:
         """Give the answer to a request, how it is to leave, and what tells that it need not be slow any more."""
+        if self._widgets.concerns(request):
+            return self._widgets.answer(request, self.widget), Fault(), threading.Event()
         with self._changed:
             lasting = self._striking(request)
             number = self._arrived

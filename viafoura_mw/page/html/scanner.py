@@ -1,11 +1,11 @@
-"""The platform's start tag in a page: whole, or as it comes in chunks."""
+"""The platform's start tag in a page, or others that are wanted with it: whole, or as it comes in chunks."""
 
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from viafoura_mw.page.html.references import may_be_spelled
 from viafoura_mw.page.html.start_tag import PLATFORM
-from viafoura_mw.page.html.tokenizer import Tokenizer
+from viafoura_mw.page.html.tokenizer import THE_PLATFORM, Tokenizer, Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +32,25 @@ _NOTHING: Final = _Undecided()
 
 
 class Scanner:
-    """Looks for the platform's start tag in a page that comes in chunks.
+    """Looks for the platform's start tag, or for those that a ``watch`` wants, in a page that comes in chunks.
 
     Everything passes as it comes but the bytes of an unfinished start tag that may be the one sought. There is one
     place in which bytes are held, ``_undecided``, and every way out gives them out: a tag, no tag yet, no tag any more,
     and the end. So what has been given out, and what is held, is at any time all that was fed.
     """
 
-    def __init__(self) -> None:
-        self._tokenizer = Tokenizer()
+    def __init__(self, watch: Watch = THE_PLATFORM) -> None:
+        self._tokenizer = Tokenizer(watch)
         self._undecided = _NOTHING
 
     @property
     def finished(self) -> bool:
-        """Whether the tag cannot come any more: it was found, or nothing can be known from here on."""
+        """Whether no tag can come any more: it was found, or nothing can be known from here on."""
         return self._tokenizer.finished
+
+    def go_on(self) -> None:
+        """Look for another tag: what follows the last one, ``after``, is to be fed next."""
+        self._tokenizer.go_on()
 
     def feed(self, chunk: bytes) -> Cut:
         """The next bytes of the page. When the tag has come, ``after`` is what follows it, unread."""
@@ -58,6 +62,7 @@ class Scanner:
         read = tokenizer.run(data, last.read, len(data))
         if tokenizer.tag is not None:
             begins = tokenizer.tag_end - len(tokenizer.tag)
+            tokenizer.forget(data, tokenizer.tag_end)
             return Cut(data[last.gone : begins], tokenizer.tag, data[tokenizer.tag_end :])
         first, held = tokenizer.needed(data, read)
         leaves = max(last.gone, held)
@@ -75,6 +80,11 @@ class Scanner:
 # bytes.rfind skips more of a page at a time than bytes.find does for a needle this long. In pages longer than this the
 # branches of a processor are mispredicted so often that bytes.find, which has fewer, is the faster.
 _LONG: Final = 1_000_000
+
+
+def may_have_tag(page: bytes) -> bool:
+    """Whether a complete page spells the id anywhere; most pages are told apart by that alone."""
+    return _mention(page, 0) >= 0 or may_be_spelled(page, 0)
 
 
 def find(page: bytes) -> tuple[int, int] | None:

@@ -34,13 +34,15 @@ _LONGEST_ASCII_CODE: Final = 3  # digits of "127"; a longer code is no letter of
 class Attribute(NamedTuple):
     """One attribute where it stands in its tag: ``tag[start:end]``, its value without the quotes.
 
-    ``slot`` is where a value's spelling stands, quotes included: empty, at the name's end, for a name alone.
+    ``slot`` is where a value's spelling stands, quotes included: empty, at the name's end, for a name alone. ``start``
+    is where the name begins.
     """
 
     name: bytes
     value: bytes
     has_value: bool
     slot: tuple[int, int]
+    start: int
 
 
 def attributes(tag: bytes) -> Iterator[Attribute]:
@@ -52,7 +54,7 @@ def attributes(tag: bytes) -> Iterator[Attribute]:
         has_value = spelling is not None
         value = spelling[1:-1] if has_value and spelling[:1] in (b'"', b"'") else spelling or b""
         slot = found.span(2) if has_value else (found.end(1), found.end(1))
-        yield Attribute(found[1].lower(), value, has_value, slot)
+        yield Attribute(found[1].lower(), value, has_value, slot, found.start())
 
 
 def value_of(tag: bytes, name: bytes) -> bytes | None:

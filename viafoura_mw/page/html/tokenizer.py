@@ -5,12 +5,14 @@ at a bounded number of times. The tokenizer itself keeps no bytes. It says how m
 again in the next run: a few that are undecided (:data:`MAX_NAME` and two), and all of a start tag that is cut and is
 understood only with its attributes, up to :data:`MAX_TAG`. One thing needs the page from its start, if it comes early
 (:data:`MAX_ANEW`): which elements HTML had, when an end tag in svg asks for that. So much of the page is kept.
+
+It stops at each start tag of a script that its :class:`Watch` wants, and can go on behind it.
 """
 
 import re
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Final
+from typing import Final, Protocol
 
 from viafoura_mw.page.html import tokens
 from viafoura_mw.page.html.body import PassedOver
@@ -61,12 +63,43 @@ _EQUALS: Final = ord("=")
 _MAY_OPEN: Final = frozenset(b"=" + tokens.SPACES)
 
 
+class Watch(Protocol):
+    """Which start tags are wanted, of HTML scripts that a browser makes.
+
+    ``reads_meta``: it is shown each ``<meta>`` of HTML as well, outside of templates, and wants none of them.
+    """
+
+    @property
+    def reads_meta(self) -> bool: ...
+
+    def may_want(self, tag: bytes) -> bool:
+        """Whether a whole start tag of a script is worth to be asked about; told in no time."""
+        ...
+
+    def wants(self, tag: bytes) -> bool:
+        """Whether the tokenizer is to stop at a whole start tag, which is shown once, in source order."""
+        ...
+
+
+class _Platform:
+    """Wants the platform's start tag."""
+
+    reads_meta = False
+    may_want = staticmethod(may_be_platform)
+    wants = staticmethod(is_platform)
+
+
+THE_PLATFORM: Final = _Platform()
+_META: Final = b"meta"
+
+
 class Tokenizer:
     """Runs over the bytes of one page, in one piece or in several."""
 
-    def __init__(self) -> None:
+    def __init__(self, watch: Watch = THE_PLATFORM) -> None:
+        #: Nothing more is to be read: a wanted tag was found, or nothing can be known any more.
         self.finished: bool = False
-        #: The platform's start tag once it is found, and where it ends in the data of that run.
+        #: The start tag that was found, and where it ends in the data of that run.
         self.tag: bytes | None = None
         self.tag_end: int = 0
         #: Where in the data a start tag begins that is cut by the data's end and whose spelling will be needed.
@@ -79,11 +112,15 @@ class Tokenizer:
         self._kind = _Tag.START
         self._part = _Part.TAG_NAME
         self._solidus = False
-        self._plain = tokens.PLAIN
+        self._reads_meta = watch.reads_meta
+        self._plain = self._plain_html(noted=False)
         # The page ahead of the data of this run, while it may have to be read anew, and its length.
         self._gone: list[bytes] = []
         self._gone_length = 0
         self._special = 0  # up to here in the data of this run nothing but this may matter in plain HTML
+        self._is_lost = False
+        self._may_want = watch.may_want
+        self._wants = watch.wants
 
     def run(self, data: bytes, position: int, end: int) -> int:
         """Read on from a position until the tag is found, nothing can be known any more, or ``end`` is passed.
@@ -97,6 +134,10 @@ class Tokenizer:
                 return ~following
             position = following
         return position
+
+    def go_on(self) -> None:
+        """Look for the next wanted tag, behind the one that was found."""
+        self.tag, self.finished = None, self._is_lost
 
     def needed(self, data: bytes, position: int) -> tuple[int, int]:
         """What is needed of ``data`` when the next run begins at ``position``, at the data's end or shortly before.
@@ -168,7 +209,7 @@ class Tokenizer:
                 self._pass_over(data, position, icon.end())
             return icon.end() if icon else 0
         end = script.end()
-        if may_be_platform(data[position:end]):
+        if self._may_want(data[position:end]):
             return 0
         # Inlined data has its "<" escaped as a rule, which makes the search for one worth its while.
         less = data.find(b"<", end)
@@ -340,8 +381,10 @@ class Tokenizer:
             self.finished = following is Next.LOST
             return end
         known = 0 < len(spelling) <= MAX_TAG
-        if known and self._sought() and is_platform(spelling):
+        if known and self._sought() and self._wants(spelling):
             self.tag, self.tag_end, self.finished = spelling, end, True
+            self._is_lost = self._elements.start(self._name, self_closing, spelling) is Next.LOST
+            self._state = Tokenizer._script
             return end
         if not known and self._elements.foreign and needs_spelling(self._name):
             self.finished = True
@@ -368,10 +411,15 @@ class Tokenizer:
         again.run(page, 0, len(page))
         self._learn(again._elements.outside)
 
+    def _plain_html(self, *, noted: bool) -> tokens.PlainHtml:
+        if self._reads_meta:
+            return tokens.PLAIN_NOTED_AND_META if noted else tokens.PLAIN_AND_META
+        return tokens.PLAIN_NOTED if noted else tokens.PLAIN
+
     def _learn(self, outside: frozenset[bytes] | None) -> None:
         """Be told which elements of :data:`NOTED` HTML had by now; where it may be all, there is no more to note."""
         self._elements.outside = outside
-        self._plain = tokens.PLAIN if outside == NOTED else tokens.PLAIN_NOTED
+        self._plain = self._plain_html(noted=outside != NOTED)
         self._gone.clear()
 
     def _pass_over(self, data: bytes, start: int, end: int) -> None:
@@ -391,7 +439,9 @@ class Tokenizer:
         return self._sought() or needs_spelling(self._name)
 
     def _sought(self) -> bool:
-        """Whether the start tag at hand makes an HTML script that counts."""
+        """Whether the start tag at hand makes an HTML script, or a ``<meta>``, that counts."""
+        if self._name == _META:
+            return self._reads_meta and not self._elements.inert
         return self._name == SCRIPT and self._counts()
 
     def _counts(self) -> bool:

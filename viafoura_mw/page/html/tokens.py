@@ -99,8 +99,11 @@ def _plain_html(starts: list[str]) -> PlainHtml:
 
 
 PLAIN: Final = _plain_html(_STARTS)
+PLAIN_AND_META: Final = _plain_html([*_STARTS, "meta"])
 # It takes twice the time, and is for the pages that cannot do without.
-PLAIN_NOTED: Final = _plain_html([*_STARTS, *sorted(name.decode() for name in NOTED)])
+_NOTED: Final = sorted(name.decode() for name in NOTED)
+PLAIN_NOTED: Final = _plain_html([*_STARTS, *_NOTED])
+PLAIN_NOTED_AND_META: Final = _plain_html([*_STARTS, "meta", *_NOTED])
 SCRIPT_TAG: Final = _compile(rf"<{_any_case('script')}(?=[{_WS}/>]){_ATTRIBUTES}/?+>")
 # An icon drawn in line: pages have them by the hundred. Only elements that hold nothing, closed as XML closes them.
 _SHAPES: Final = "|".join(

@@ -1,0 +1,53 @@
+"""Who is reading, in every framework: on the bridge's own address, which it does not know, and on a path of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers import ROOT, environ_of_process
+from viafoura_mw.testing import SimulatedViafoura
+
+#: What the bridge is told on its own address, by a reader who is signed in and by nobody.
+KNOWN, UNKNOWN = ("signed-in", "nobody"), ("unknown", "unknown")
+SITES = [
+    ("wsgi", "tests.sites.flask_site:create_app()", "flask-login", KNOWN),
+    ("wsgi", "tests.sites.django_site:wsgi()", "django", KNOWN),
+    ("asgi", "tests.sites.django_site:asgi()", "django", KNOWN),
+    ("wsgi", "tests.sites.pyramid_site:main()", "pyramid", KNOWN),
+    ("asgi", "tests.sites.starlette_site:app", "scope", KNOWN),
+    ("asgi", "tests.sites.fastapi_site:app", "scope", KNOWN),
+    ("asgi", "tests.sites.litestar_site:app", "scope", UNKNOWN),
+]
+
+
+@pytest.mark.parametrize("user_path", ["", "/"])
+@pytest.mark.parametrize(("door", "site", "preset", "on_own_path"), SITES)
+def test_knows_who_is_reading(
+    viafoura: SimulatedViafoura,
+    tmp_path: Path,
+    door: str,
+    site: str,
+    preset: str,
+    on_own_path: tuple[str, str],
+    user_path: str,
+) -> None:
+    """Where it cannot be known on the address that is asked, nobody is never said; a path of the site's tells."""
+    environ = environ_of_process(
+        {
+            **viafoura.environ(),
+            "VIAFOURA_BRIDGE": "1",
+            "VIAFOURA_USER": preset,
+            "VIAFOURA_BRIDGE_USER_PATH": user_path,
+            "DATABASE": str(tmp_path / "database"),
+        }
+    )
+    if preset == "django":
+        subprocess.run([sys.executable, "-m", "tests.sites.django_site"], env=environ, cwd=ROOT, check=True)
+    command = [sys.executable, "-m", "tests.support.bridge_probe", door, site]
+    done = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["signed in"][0], told["nobody"][0]) == (KNOWN if user_path else on_own_path)
