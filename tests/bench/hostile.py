@@ -25,7 +25,7 @@ SHAPES: Final[Mapping[str, bytes]] = {
     "cookie: a": b"cookie: a\r\n",
     "cookie: viafoura_mw=1": b"cookie: viafoura_mw=1\r\n",
     "cookies of 4 KB": b"cookie: " + b"; ".join(b"c%d=%d" % (n, n) for n in range(400)) + b"\r\n",
-    "one cookie header": b"a=1; ",
+    "one cookie header": b"abcdefgh=" + b"x" * 90 + b"; ",
     "one cookie": b"a",
     "accept-encoding: gzip;q=0": b"accept-encoding: gzip;q=0\r\n",
     "authorization: Digest x": b"authorization: Digest x\r\n",
