@@ -6,6 +6,7 @@ import sys
 import textwrap
 import weakref
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -45,6 +46,14 @@ def test_does_without_what_the_site_has_not_imported(monkeypatch: pytest.MonkeyP
     assert frameworks.prepare() == frameworks.RECOGNISED
     assert frameworks.prepare(frameworks.LENDERS) == frameworks.LENDERS
     assert frameworks.recognised(asgi=True) is frameworks.recognised(asgi=False) is None
+
+
+def test_waits_for_what_is_only_half_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread may be importing it at this moment."""
+    names = tuple(frameworks._IMPORTED_AS)
+    for module in ("flask", *frameworks._IMPORTED_AS.values()):
+        monkeypatch.setitem(sys.modules, module, ModuleType(module))
+    assert frameworks.prepare(names) == names
 
 
 def test_is_not_fooled_by_what_is_merely_imported() -> None:

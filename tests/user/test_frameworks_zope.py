@@ -114,6 +114,12 @@ def test_is_hooked_once(publisher: Any) -> None:
     assert publisher.transaction_pubevents is hooked
 
 
+def test_is_hooked_only_where_it_is_imported() -> None:
+    """It is optional."""
+    assert "ZPublisher.WSGIPublisher" not in sys.modules
+    assert frameworks.prepare(["zope"]) == ("zope",)
+
+
 def test_reads_the_user_of_a_real_zope(tmp_path: Path) -> None:
     """With its own user folder, in a process of its own: a visitor, a user, a wrong password."""
     pytest.importorskip("Zope2", reason="Zope is not installed")

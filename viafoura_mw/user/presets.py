@@ -18,18 +18,15 @@ class Preset:
 
     ``user_object`` is empty where there is none, or where ``framework`` (one of
     :mod:`viafoura_mw.user.frameworks`) finds it. Where the user object has any of ``same_as``, the id must be the
-    text of one of them: an id that is a credential would be another account whenever it changes.
+    text of one of them: an id that is a credential would be another account whenever it changes. ``lends``: some field
+    is read of a framework's session or ``g``.
     """
 
     sources: UserSources
     user_object: tuple[Source, ...] = ()
     framework: str | None = None
     same_as: tuple[Source, ...] = ()
-
-    @property
-    def lends(self) -> bool:
-        """Whether a framework is asked for its session or ``g``."""
-        return not LENT.isdisjoint(self.sources.kinds())
+    lends: bool = False
 
     @property
     def is_free(self) -> bool:
@@ -86,4 +83,5 @@ def chosen(name: str, own: UserSources) -> Preset:
     )
     # A framework's user may cost a query: it is not asked for where no field is read of it.
     framework = preset.framework if "user" in sources.kinds() else None
-    return Preset(sources, preset.user_object, framework, () if own.id else preset.same_as)
+    lends = not LENT.isdisjoint(sources.kinds())
+    return Preset(sources, preset.user_object, framework, () if own.id else preset.same_as, lends)

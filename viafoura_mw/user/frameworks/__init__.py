@@ -10,6 +10,7 @@ A framework whose user can be read is a module here with ``hook()`` and the cont
 there.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import ModuleType
@@ -62,6 +63,18 @@ LENDERS: Final = (*_LENDERS,)
 #: What shows its user in the scope: hooked once, when a reader is made.
 SHOWN: Final = ("datasette",)
 _HOOKED: Final = {**_FRAMEWORKS, **_LENDERS, "datasette": datasette}
+#: The module that must be there before a framework can be hooked, for every request to look whether it is by now.
+_IMPORTED_AS: Final = {
+    "django": "django.core.handlers.base",
+    "flask": "flask",
+    "flask-login": "flask_login",
+    "pyramid": "pyramid.router",
+    "quart": "quart",
+    "quart-auth": "quart",
+    "cherrypy": "cherrypy._cpwsgi",
+    "zope": "ZPublisher.WSGIPublisher",
+    "datasette": "datasette.app",
+}
 _LEFT_AS: Final = {"quart-auth": "quart"}  # where that is not the preset's name
 
 
@@ -70,7 +83,8 @@ def prepare(names: Iterable[str] = RECOGNISED) -> tuple[str, ...]:
 
     Costs next to nothing to call again, which is what an application that is imported lazily needs.
     """
-    return tuple([name for name in names if not _HOOKED[name].hook()])
+    imported = sys.modules
+    return tuple([name for name in names if _IMPORTED_AS[name] not in imported or not _HOOKED[name].hook()])
 
 
 def recognised(*, asgi: bool) -> str | None:
