@@ -258,12 +258,13 @@ def _is_secure(scope: Scope, fields: dict[bytes, str]) -> bool:
 class _Asked:
     """An application that is asked who is reading: its request is empty, and its body is thrown away."""
 
-    __slots__ = ("_dropped", "_has_asked", "_messages", "_response", "_server_receive", "is_told_off")
+    __slots__ = ("_dropped", "_has_answered", "_has_asked", "_messages", "_response", "_server_receive", "is_told_off")
 
     def __init__(self, response: "_Response", receive: Receive) -> None:
         self._response = response
         self._server_receive = receive
         self._has_asked = False
+        self._has_answered = False
         self._messages = 0
         self._dropped = 0  # bytes
         self.is_told_off = False  # it went on and on, and was told that nobody is there
@@ -279,8 +280,10 @@ class _Asked:
                 return message
 
     async def send(self, message: Message) -> None:
-        """Take the head, and drop what follows it; raises ``OSError``, as servers do, where that does not end."""
-        await self._response.send(message)
+        """Take the head, and drop all else; raises ``OSError``, as servers do, where that does not end."""
+        self._has_answered = self._has_answered or message["type"] == _START
+        if self._has_answered:
+            await self._response.send(message)
         self._messages += 1
         self._dropped += len(_bytes(message.get("body")) or b"")
         if self._messages > MOST_MESSAGES or self._dropped > MOST_BYTES:

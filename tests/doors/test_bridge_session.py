@@ -401,6 +401,23 @@ def test_raises_what_an_asgi_application_raises(settings: Settings, backend: str
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
 
 
+def test_drops_whatever_an_asgi_application_sends_besides_its_head(settings: Settings) -> None:
+    """Hints before it, trailers and a file behind it, another head."""
+    start = {"type": "http.response.start", "status": 200, "headers": [], "trailers": True}
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.early_hint", "links": [b"</secret>"]})
+        await send(start)
+        await send({"type": "http.response.push", "path": "/secret", "headers": []})
+        await send({"type": "http.response.pathsend", "path": "/secret"})
+        await send({"type": "http.response.trailers", "headers": []})
+        await send(start)
+
+    messages = anyio.run(call, asgi.ViafouraMiddleware(application, settings), asked_scope())
+    assert [message["type"] for message in messages] == ["http.response.start", "http.response.body"]
+    assert "trailers" not in messages[0]
+
+
 @pytest.mark.parametrize("chunk", [b"", b"x" * 100_000])
 def test_tells_an_asgi_application_that_streams_for_ever_that_nobody_is_there(settings: Settings, chunk: bytes) -> None:
     """The answer has left long before; what the application makes of ``OSError`` is not raised."""
