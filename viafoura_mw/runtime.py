@@ -89,27 +89,6 @@ class Compose(Protocol):
         ...
 
 
-def served_of(settings: Settings, *, otherwise: str, compose: Compose) -> Served:
-    """The runtime of each site; opens nothing and starts nothing. ``otherwise``: see :func:`runtime_of`.
-
-    A header of one site's ``response:`` source leaves on no host: the application may set it wherever it answers.
-    """
-    if not settings.enabled:
-        return Served()
-    removed = settings.response_headers
-    told = Metrics(metrics.meter()) if settings.metrics else None
-    runtimes = {
-        name: compose(site, otherwise=otherwise, site=name, removed=removed, told=told.of_site(name) if told else None)
-        for name, site in settings.each_site
-    }
-    served = tuple(runtimes.values())
-    if not settings.sites:
-        return Served(served[0], None, served)
-    own = runtimes.pop(THE_ENVIRONMENTS, None)
-    hosts: Hosts[Runtime | None] = Hosts(runtimes.items(), own)
-    return Served(own, hosts, served)
-
-
 def runtime_of(
     settings: Settings,
     *,
@@ -178,6 +157,27 @@ def runtime_of(
         tokens=_tokens_of(settings, sessions, notices),
         bridge=bridge_of(settings, notices) if settings.bridge else None,
     )
+
+
+def served_of(settings: Settings, *, otherwise: str, compose: Compose = runtime_of) -> Served:
+    """The runtime of each site; opens nothing and starts nothing. ``otherwise``: see :func:`runtime_of`.
+
+    A header of one site's ``response:`` source leaves on no host: the application may set it wherever it answers.
+    """
+    if not settings.enabled:
+        return Served()
+    removed = settings.response_headers
+    told = Metrics(metrics.meter()) if settings.metrics else None
+    runtimes = {
+        name: compose(site, otherwise=otherwise, site=name, removed=removed, told=told.of_site(name) if told else None)
+        for name, site in settings.each_site
+    }
+    served = tuple(runtimes.values())
+    if not settings.sites:
+        return Served(served[0], None, served)
+    own = runtimes.pop(THE_ENVIRONMENTS, None)
+    hosts: Hosts[Runtime | None] = Hosts(runtimes.items(), own)
+    return Served(own, hosts, served)
 
 
 def bridge_of(settings: Settings, notices: Notices) -> Bridge:

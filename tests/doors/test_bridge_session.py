@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+from flask import Flask, flash, get_flashed_messages
 
 from tests.support.doors import HTML, Answer, Get, Site, both_doors, call, environ_of, scope_of, through_wsgi
 from viafoura_mw import Settings, asgi, wsgi
@@ -574,3 +575,56 @@ def test_logs_nothing_of_anybody(door: Door, settings: Settings, caplog: pytest.
     secret = json.loads(ask(get, Site(user="annabel"), cookie).body)
     log = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("viafoura_mw"))
     assert not [text for text in (M, "annabel", secret["session"], secret["user_id"], cookie) if text and text in log]
+
+
+# 22, 23. What a question does not use up.
+
+
+def test_spends_no_message_that_is_shown_once(settings: Settings) -> None:
+    """A flash of Flask's is there on the next page; and the site's pages are not viewed."""
+    site = Flask(__name__)
+    site.secret_key = "the site's own"
+    views: list[str] = []
+
+    @site.get("/")
+    def front() -> str:
+        views.append("/")
+        return "".join(get_flashed_messages())
+
+    @site.get("/save")
+    def save() -> str:
+        flash("Saved.")
+        return ""
+
+    def get(method: str, path: str, cookie: str, **headers: str) -> tuple[str, bytes]:
+        set_cookies: list[str] = []
+        environ = environ_of(method, path, {**headers, "Cookie": cookie, "Host": "site.example"})
+
+        def start_response(_: str, given: list[tuple[str, str]], *__: Any) -> Any:
+            set_cookies.extend(value.partition(";")[0] for name, value in given if name == "Set-Cookie")
+
+        body = b"".join(wsgi.ViafouraMiddleware(site.wsgi_app, settings)(environ, start_response))
+        return (set_cookies or [cookie])[-1], body
+
+    cookie, _ = get("GET", "/save", "")
+    cookie, told_by = get("POST", SESSION, cookie, **ASKS)
+    assert json.loads(told_by)["state"] in ("nobody", "unknown")
+    assert views == []
+    assert get("GET", "/", cookie)[1] == b"Saved."
+
+
+@both_doors
+def test_renews_a_pair_once(
+    door: Door, settings: Settings, viafoura: SimulatedViafoura, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cookie that is old enough: its session is ended; one that is younger is served as it is."""
+    get = door(settings)
+    first = ask(get, Site(user="ann"))
+    young = ask(get, Site(user="ann"), first.cookie, path=f"{SESSION}?renew")
+    assert told(young) == told(first)
+    monkeypatch.setattr("viafoura_mw.response.cookie.SETTLED", 0.0)
+    renewed = ask(get, Site(user="ann"), first.cookie, path=f"{SESSION}?renew")
+    assert told(renewed)["session"] != told(first)["session"]
+    wait_for_calls(viafoura, "logout", 1)
+    assert told(ask(get, Site(user="ann"), renewed.cookie))["session"] == told(renewed)["session"]
+    assert calls(viafoura, "login") == 2

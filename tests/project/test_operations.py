@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.project.test_layers import MODULES, PACKAGE
-from tests.project.test_readme import ROOT
+from tests.support.readme import ROOT
 
 PAGE = (ROOT / ".docs/operations.md").read_text("utf-8")
 #: What the middleware is, without what is there to try it out.

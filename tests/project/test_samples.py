@@ -27,18 +27,21 @@ from viafoura_mw.testing import SimulatedViafoura
 # How a reader signs in to each of the sites, and as whom Viafoura is to know them.
 
 
+CACHED = {"cached-nginx": "nginx", "cached-varnish": "varnishd"}
+
+
 def test_every_sample_is_tested() -> None:
     """No folder is forgotten, here or in the samples' README."""
     folders = {path.name for path in SAMPLES.iterdir() if path.is_dir()}
     readme = (SAMPLES / "README.md").read_text("utf-8")
 
-    assert folders == {*BY_SITE, BEHIND_A_PROXY, WITH_METRICS} == set(re.findall(r"\]\(([\w-]+)\)", readme))
+    assert folders == {*BY_SITE, BEHIND_A_PROXY, WITH_METRICS, *CACHED} == set(re.findall(r"\]\(([\w-]+)\)", readme))
 
 
-@pytest.mark.parametrize("sample", [*BY_SITE, BEHIND_A_PROXY, WITH_METRICS])
+@pytest.mark.parametrize("sample", [*BY_SITE, BEHIND_A_PROXY, WITH_METRICS, *CACHED])
 def test_a_sample_knows_nothing_of_the_middleware(sample: str) -> None:
     """No file of a site says anything of this package, but those that start it."""
-    starting = {"README.md", "start.sh", "site.ini", "viafoura.wsgi", "nginx.conf", "dashboard.json"}
+    starting = {"README.md", "start.sh", "site.ini", "viafoura.wsgi", "nginx.conf", "site.vcl", "dashboard.json"}
     files = [path for path in (SAMPLES / sample).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
 
     telling = {path.name for path in files if re.search(r"(?i)viafoura[_-](?!platform)", path.read_text("utf-8"))}
@@ -176,3 +179,47 @@ def test_a_reader_behind_oauth2_proxy_is_signed_in_to_viafoura(viafoura: Simulat
     assert forged.pair is guessed.pair is None
     assert {account.id: account.name for account in viafoura.users.values()} == {"idp|17": "ann"}
     assert viafoura.count("login") == 1
+
+
+@contextlib.contextmanager
+def _cache(program_: str, folder: Path, site: int) -> Iterator[Running]:
+    """The sample's cache on a free port, in front of the site."""
+    name = "nginx.conf" if program_ == "nginx" else "site.vcl"
+    configuration = (folder / name).read_text().replace("8001", str(site))
+
+    def command(port: int, _: Path) -> list[str]:
+        (folder / f"ports-{name}").write_text(configuration.replace("8000", str(port)))
+        if program_ == "nginx":
+            return [program("nginx"), "-p", str(folder), "-c", str(folder / "ports-nginx.conf")]
+        places = ["-a", f"127.0.0.1:{port}", "-f", str(folder / "ports-site.vcl"), "-n", str(folder / "varnish")]
+        return [program("varnishd"), "-F", "-j", "none", *places]
+
+    with serving(command, {}, cwd=folder) as running:
+        yield running
+
+
+@pytest.mark.parametrize(("sample", "needs"), CACHED.items())
+def test_a_reader_behind_a_cache_is_signed_in_from_the_browser(
+    sample: str, needs: str, viafoura: SimulatedViafoura
+) -> None:
+    """One copy for everybody, and each reader their own pair; the site as it was is kept just as well."""
+    if not program(needs):
+        pytest.skip(f"{needs} not installed")
+    for script in ("start-before.sh", "start.sh"):
+        with copied(sample) as folder, contextlib.ExitStack() as stack:
+            site = stack.enter_context(started(folder, script, viafoura.environ()))
+            cache = stack.enter_context(_cache(needs, folder, site.port))
+            ann, ben = (stack.enter_context(Browser(cache.port)) for _ in range(2))
+            first, second = ann.get(), ben.get()
+            assert first.body == second.body
+            assert second.get("X-Cache") == "HIT"
+            is_bridged = script == "start.sh"
+            assert (b"/_viafoura/bridge.js?" in first.body) is is_bridged
+            if is_bridged:
+                _by_form(reader="ann")(ann)
+                asked = {"X-Viafoura-Bridge": "0123456789abcdef", "Sec-Fetch-Site": "same-origin"}
+                told = [json.loads(reader.ask("POST", "/_viafoura/session", asked, b"").body) for reader in (ann, ben)]
+                assert [each["state"] for each in told] == ["signed-in", "nobody"]
+                assert told[0]["user_id"] == str(viafoura.users["ann"].user_id)
+                _out(ann)
+                assert json.loads(ann.ask("POST", "/_viafoura/session", asked, b"").body)["state"] == "nobody"

@@ -18,6 +18,7 @@ from viafoura_mw.response.exchange import (
     AwaitSession,
     Effects,
     EndSessions,
+    Item,
     Policy,
     ReadUser,
     StartLogin,
@@ -154,11 +155,33 @@ class AskingExchange:
         self.state = State.BROKEN
         return []
 
-    def chunk(self, *_: object, **__: object) -> Effects:
-        """Nothing of the application's body leaves, nor of what else it sends."""
+    def chunk(self, _: bytes, __: Item, *, last: bool = False) -> Effects:  # noqa: ARG002 - as a door calls it
+        """Nothing of the application's body leaves, whether this is its ``last`` chunk or not."""
         return []
 
-    aside = trailers = hold_over = unseen = ended = replaced = chunk
+    def aside(self, _: Item) -> Effects:
+        """Nor what is no part of it."""
+        return []
+
+    def trailers(self, _: Headers, __: Item) -> Effects:
+        """Nor what comes behind it."""
+        return []
+
+    def hold_over(self) -> Effects:
+        """Nothing is held."""
+        return []
+
+    def unseen(self) -> Effects:
+        """Nothing of it is looked at."""
+        return []
+
+    def ended(self, *, returned: bool) -> Effects:  # noqa: ARG002 - as a door calls it
+        """The answer has left, or the server has none, whether the application ``returned`` or raised."""
+        return []
+
+    def replaced(self, _: Headers) -> Effects:
+        """The answer stays."""
+        return []
 
     def close(self) -> None:
         """Nothing is held."""

@@ -33,12 +33,12 @@ class HeldScripts:
     ``outcome``: what has become of the page so far.
     """
 
-    reads_meta = True
+    reads_meta: bool = True
 
     def __init__(self, holding: Holding, charset: str | None, policies: Policies, notices: Notices) -> None:
         self.outcome: str = NO_TAG
         self.is_over: bool = False  # nothing more is changed
-        self.came = 0  # bytes
+        self.came: int = 0  # bytes
         self._holding = holding
         self._charset = charset
         self._policies = policies

@@ -84,9 +84,13 @@ class Watch(Protocol):
 class _Platform:
     """Wants the platform's start tag."""
 
-    reads_meta = False
-    may_want = staticmethod(may_be_platform)
-    wants = staticmethod(is_platform)
+    reads_meta: bool = False
+
+    def may_want(self, tag: bytes) -> bool:
+        return may_be_platform(tag)
+
+    def wants(self, tag: bytes) -> bool:
+        return is_platform(tag)
 
 
 THE_PLATFORM: Final = _Platform()
