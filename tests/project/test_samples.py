@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.samples import BEHIND_A_PROXY, BY_SITE, SAMPLES, WITH_METRICS, copied, started
+from tests.support.samples import BEHIND_A_PROXY, BY_SITE, SAMPLES, WITH_METRICS, by_form, copied, sign_out, started
 from tests.support.servers import (
     SERVERS,
     Browser,
@@ -216,10 +216,10 @@ def test_a_reader_behind_a_cache_is_signed_in_from_the_browser(
             is_bridged = script == "start.sh"
             assert (b"/_viafoura/bridge.js?" in first.body) is is_bridged
             if is_bridged:
-                _by_form(reader="ann")(ann)
+                by_form(reader="ann")(ann)
                 asked = {"X-Viafoura-Bridge": "0123456789abcdef", "Sec-Fetch-Site": "same-origin"}
                 told = [json.loads(reader.ask("POST", "/_viafoura/session", asked, b"").body) for reader in (ann, ben)]
                 assert [each["state"] for each in told] == ["signed-in", "nobody"]
                 assert told[0]["user_id"] == str(viafoura.users["ann"].user_id)
-                _out(ann)
+                sign_out(ann)
                 assert json.loads(ann.ask("POST", "/_viafoura/session", asked, b"").body)["state"] == "nobody"

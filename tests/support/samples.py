@@ -55,14 +55,14 @@ class Sample:
     prepare: Callable[[Path], None] = lambda _: None
 
 
-def _by_form(**form: str) -> Callable[[Browser], None]:
+def by_form(**form: str) -> Callable[[Browser], None]:
     def sign_in(browser: Browser) -> None:
         assert browser.post("/sign-in", **form).status == 303
 
     return sign_in
 
 
-def _out(browser: Browser) -> None:
+def sign_out(browser: Browser) -> None:
     assert browser.post("/sign-out").status == 303
 
 
@@ -99,12 +99,12 @@ def _in_to_apache(browser: Browser) -> None:
 
 BY_SITE = {
     "django-gunicorn": Sample("17", "Ann Lee", _in_to_django, _out_of_django, django_with_ann),
-    "fastapi-uvicorn": Sample("17", "Ann Lee", _by_form(reader="ann"), _out),
-    "flask-gunicorn": Sample("Ann", "Ann", _by_form(reader="Ann"), _out),
-    "flask-login-waitress": Sample("r-17", "Ann Lee", _by_form(email="ann@gazette.example", password="apple"), _out),
+    "fastapi-uvicorn": Sample("17", "Ann Lee", by_form(reader="ann"), sign_out),
+    "flask-gunicorn": Sample("Ann", "Ann", by_form(reader="Ann"), sign_out),
+    "flask-login-waitress": Sample("r-17", "Ann Lee", by_form(email="ann@gazette.example", password="apple"), sign_out),
     "mod-wsgi-apache": Sample("ann", "ann", _in_to_apache),
-    "pyramid-paste": Sample("ann", "ann", _by_form(reader="ann"), _out),
-    "starlette-uvicorn": Sample("Ann", "Ann", _by_form(reader="Ann"), _out),
+    "pyramid-paste": Sample("ann", "ann", by_form(reader="ann"), sign_out),
+    "starlette-uvicorn": Sample("Ann", "Ann", by_form(reader="Ann"), sign_out),
 }
 
 

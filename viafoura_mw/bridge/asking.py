@@ -141,7 +141,7 @@ class AskingExchange:
                 "the bridge cannot know who is reading from the path that is asked: set VIAFOURA_BRIDGE_USER_PATH to a "
                 "path of the application that knows the user"
             )
-            self._policy.notices.tell("bridge user", logging.WARNING, sentence)
+            self._policy.notices.tell("bridge-user", logging.WARNING, sentence)
         return self._answered(UNKNOWN, UNKNOWN)
 
     def session(self, session: Session | None) -> Effects:

@@ -124,12 +124,12 @@ class HeldScripts:
             sentence = (
                 "a script of VIAFOURA_BRIDGE_SCRIPTS stands before the tag, and does not wait: put the tag before it"
             )
-            self._notices.tell("bridge before the tag", logging.WARNING, sentence)
+            self._notices.tell("bridge-before-tag", logging.WARNING, sentence)
         return self._holding.before_the_tag(nonce, may_handle=not self._policies.govern_handlers) + edited
 
     def _left(self, tag: bytes, outcome: str, sentence: str) -> bytes:
         self.outcome, self.is_over = outcome, True
-        self._notices.tell(f"bridge {outcome}", logging.WARNING, sentence)
+        self._notices.tell(f"bridge-page:{outcome}", logging.WARNING, sentence)
         return tag
 
 

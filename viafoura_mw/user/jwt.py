@@ -284,7 +284,7 @@ class Tokens:
         except Exception as error:  # whatever a hostile token makes json and PyJWT raise
             reason = f"it cannot be read: {type(error).__name__}"
         if reason:
-            self._notices.tell(f"token {reason}", logging.WARNING, "a token was not believed (%s)", reason)
+            self._notices.tell(f"token:{reason}", logging.WARNING, "a token was not believed (%s)", reason)
         return UNBELIEVED
 
     def _verified(self, text: str) -> Mapping[str, Any]:
