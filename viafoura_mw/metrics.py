@@ -19,12 +19,11 @@ collects, in whatever thread it does. What is only told can never raise into a p
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import CallbackOptions, Meter, Observation
+    from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Observation
 
 #: As OpenTelemetry's semantic conventions have them for ``http.client.request.duration``.
 BOUNDARIES: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
@@ -43,6 +42,8 @@ def is_there() -> bool:
 
 def meter() -> "Meter":
     """This package's meter, of whatever provider the site sets, before or after."""
+    from importlib.metadata import version  # late: it brings the socket module, which gevent patches
+
     from opentelemetry.metrics import get_meter  # late: nothing of it is there where metrics are off
 
     return get_meter("viafoura_mw", version("viafoura-mw"))
@@ -53,9 +54,9 @@ class Metrics:
 
     def __init__(self, meter: "Meter") -> None:
         self._gauges: dict[str, list[tuple[dict[str, str], _Gauge]]] = {}
-        self.pages = meter.create_counter("viafoura.pages", "{page}", "Responses that were looked at.")
-        self.calls = meter.create_counter("viafoura.calls", "{call}", "Calls to Viafoura.")
-        self.duration = meter.create_histogram(
+        self.pages: Counter = meter.create_counter("viafoura.pages", "{page}", "Responses that were looked at.")
+        self.calls: Counter = meter.create_counter("viafoura.calls", "{call}", "Calls to Viafoura.")
+        self.duration: Histogram = meter.create_histogram(
             "viafoura.call.duration",
             "s",
             "Duration of calls to Viafoura.",

@@ -205,15 +205,26 @@ async def _page_of_ann(scope: Any, receive: Any, send: Any) -> None:
 
 
 def test_the_life_of_an_asgi_application_has_no_host(both: Settings) -> None:
-    """``lifespan`` passes."""
+    """The application is asked, and what it leaves of the protocol is answered."""
     seen: list[str] = []
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         seen.append(scope["type"])
 
-    anyio.run(call, asgi.ViafouraMiddleware(application, both), {"type": "lifespan"})
+    events = ["lifespan.startup", "lifespan.shutdown"]
 
-    assert seen == ["lifespan"]
+    async def receive() -> dict[str, Any]:
+        return {"type": events.pop(0)}
+
+    async def send(message: dict[str, Any]) -> None:
+        seen.append(message["type"])
+
+    async def live() -> None:
+        await asgi.ViafouraMiddleware(application, both)({"type": "lifespan"}, receive, send)
+
+    anyio.run(live)
+
+    assert seen == ["lifespan", "lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
 def test_all_sites_logouts_are_waited_for(

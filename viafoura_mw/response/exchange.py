@@ -52,8 +52,6 @@ Item = Any
 class State(Enum):
     """Where an exchange stands."""
 
-    __hash__ = object.__hash__  # Enum's own is a function in Python, and every step looks a state up
-
     FRESH = auto()  # no head yet
     HOLDING = auto()  # the head is kept, the tag is looked for
     READING = auto()  # the head is kept, the door was asked who the user is

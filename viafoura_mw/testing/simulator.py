@@ -59,7 +59,7 @@ class SimulatedViafoura:
         self._service = Service(site_id, api_key, clock)
         self._listener: Listener | None = None
         self._running = False
-        self.widget = Widget()  # how the simulated script behaves
+        self.widget: Widget = Widget()  # how the simulated script behaves
         self._changed = threading.Condition()  # guards all that follows, and the service
         self._widgets = WidgetService(self._service, self._changed)
         self._calls: dict[int, Call] = {}
