@@ -3,10 +3,15 @@
 import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from viafoura_mw import Settings
 from viafoura_mw.testing import SimulatedViafoura
+
+# No test depends on how busy the machine is.
+hypothesis.settings.register_profile("tests", deadline=None, derandomize=bool(os.environ.get("CI")))
+hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture

@@ -20,8 +20,9 @@ ADA, BJORN, MIDORI = READERS
 Pair = tuple[str, str]
 
 
-@pytest.fixture(scope="module", params=["--wsgi", "--asgi"])
+@pytest.fixture(params=["--wsgi", "--asgi"])
 def demo(request: pytest.FixtureRequest) -> Iterator[Demo]:
+    """A process for each test: in one, the demo's few readers would come to their bound of logins a minute."""
     with running_demo(request.param) as running:
         yield running
 
