@@ -10,7 +10,7 @@ from tests.support.doors import HTML, PAGE, TAG, Get, Site, both_doors, call, en
 from tests.support.pairs import BROWSER, PAIR, Door
 from tests.support.wsgi_server import Server, signed_in
 from viafoura_mw import Settings, asgi, wsgi
-from viafoura_mw.testing import SimulatedViafoura
+from viafoura_mw.testing import Fault, SimulatedViafoura
 
 DECLARES = b"<meta charset=iso-2022-jp>"
 
@@ -185,3 +185,26 @@ def test_a_key_that_an_outer_layer_emptied_is_none(settings: Settings, key: str)
     """§1: nothing breaks the page."""
     environ = {**environ_of(headers=BROWSER), key: None}
     assert Server().serve(wsgi.ViafouraMiddleware(signed_in([PAGE]), settings), environ)
+
+
+@both_doors
+def test_a_late_login_of_a_changed_user_serves_their_next_page(door: Door, viafoura: SimulatedViafoura) -> None:
+    """§7: the next page finds the result by the mark of the waiting cookie."""
+    get = door(Settings.from_env({**viafoura.environ(), "VIAFOURA_TIMEOUT": "0.05"}))
+    cookie = ""
+    while not PAIR.search((ann := get(Site(user="ann"), headers={**BROWSER, "Cookie": cookie})).body):
+        cookie = ann.cookie or cookie
+    viafoura.fail("login", Fault.hang())
+    late = get(Site(user="ben"), headers={**BROWSER, "Cookie": ann.cookie or ""})
+    viafoura.wait_for("login", 2)
+    viafoura.heal()
+    count = viafoura.count("login")
+    cookie, found = late.cookie or "", None
+    for _ in range(100):
+        page = get(Site(user="ben"), headers={**BROWSER, "Cookie": cookie})
+        cookie, found = page.cookie or cookie, PAIR.search(page.body)
+        if found:
+            break
+    assert found
+    assert int(found[1]) == viafoura.users["ben"].user_id
+    assert viafoura.count("login") == count

@@ -83,6 +83,7 @@ class AskingExchange:
         "_echo",
         "_is_credible",
         "_login_key",
+        "_not_before",
         "_policy",
         "_renew",
         "_renewed",
@@ -113,6 +114,7 @@ class AskingExchange:
         self._cookies: list[str] = []  # the application's
         self._user: User | None = None
         self._ticket: Ticket | None = None
+        self._not_before = 0.0  # the time of the sign-out that the login came after
         self._renewed: SealedSession | None = None  # the cookie in whose place a login is made
 
     # Events.
@@ -193,13 +195,13 @@ class AskingExchange:
         sealed = self._brought.valid_for(user)
         if sealed is not None and policy.sessions.has_ended(sealed.session.id):
             sealed = None
-        not_before = self._brought.ended_at
+        not_before = policy.cookie.signed_out_at(user, self._brought)
         if sealed is not None:
             if not (self._renew and policy.cookie.is_settled(sealed)):
                 return self._with_cookie(user, sealed)
             # Later than the login of the cookie, and the same for whichever tab asks.
             self._renewed, not_before = sealed, max(not_before, sealed.session.since)
-        self._user, self.state = user, State.WAITING
+        self._user, self.state, self._not_before = user, State.WAITING, not_before
         login = LoginRequest(user, self._login_key(), self._brought.mark_for(user), not_before)
         ticket = self._ticket = policy.sessions.ensure(login)
         return [AwaitSession(ticket.future, policy.timeout)]
@@ -234,7 +236,9 @@ class AskingExchange:
         """No session can be had now: no former reader's stays either."""
         policy, brought, ticket = self._policy, self._brought, self._ticket
         if ticket is not None and ticket.mark and not ticket.future.done():  # a later question finds the session
-            waiting = policy.cookie.wait(user, ticket.mark, brought=brought, secure=self._secure)
+            waiting = policy.cookie.wait(
+                user, ticket.mark, brought=brought, secure=self._secure, signed_out_at=self._not_before
+            )
             return self._answered(NOBODY, "unavailable", None, waiting, *self._ended_former(user))
         if not (brought.sessions or brought.of_another(user)):
             return self._answered(NOBODY, "unavailable")

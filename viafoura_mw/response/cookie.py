@@ -319,11 +319,20 @@ class SessionCookie:
         now = self._clock()
         return self._made(sealed.touched(now), sealed.session.since + self._session_ttl - now, secure=secure)
 
-    def wait(self, user: User, mark: str, *, brought: Brought = NOTHING, secure: bool) -> str:
-        """The value of a ``Set-Cookie`` header in the waiting form: the login for ``user`` is known by ``mark``."""
+    def signed_out_at(self, user: User, brought: Brought) -> float:
+        """When the browser signed out before ``user`` is logged in now: no result of an earlier login serves."""
+        return _ended_at(user, brought, self._clock())
+
+    def wait(
+        self, user: User, mark: str, *, brought: Brought = NOTHING, secure: bool, signed_out_at: float | None = None
+    ) -> str:
+        """The value of a ``Set-Cookie`` header in the waiting form: the login for ``user`` is known by ``mark``.
+
+        ``signed_out_at``: what :meth:`signed_out_at` gave when that login was asked for, so that its result serves.
+        """
         key, now = self._keys[0], self._clock()
-        damps = self.damps(user, brought)
-        value = key.seal(["w", key.of_user(user), mark, now, _ended_at(user, brought, now), damps])
+        ended_at = _ended_at(user, brought, now) if signed_out_at is None else signed_out_at
+        value = key.seal(["w", key.of_user(user), mark, now, ended_at, self.damps(user, brought)])
         return self._made(value, SHORT_LIFE, secure=secure)
 
     def end(self, brought: Brought, *, by_page: bool, secure: bool) -> str:
