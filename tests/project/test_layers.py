@@ -39,7 +39,8 @@ LAYERS = """
     page.rewriter
     response.remembered response.known_cookies response.webob response.hold
     response.cookie response.headers response.proxies
-    response.request response.guard
+    response.request
+    response.guard
     response.exchange
     bridge.references
     bridge.policies bridge.holding bridge.sharing bridge.answers

@@ -14,6 +14,7 @@ from viafoura_mw.page.codings import parse
 from viafoura_mw.response.cookie import NOTHING, Brought
 from viafoura_mw.response.headers import Headers, content_type
 from viafoura_mw.response.headers import fields as fields_of
+from viafoura_mw.response.request import is_speculative
 
 #: ``Sec-Fetch-Dest`` of what is shown inside of another page.
 FRAMES: Final = frozenset(("iframe", "frame", "object", "embed", "fencedframe"))
@@ -47,8 +48,7 @@ def can_sign_out(method: str, fetch_site: str, purposes: Iterable[str]) -> bool:
     """
     if method in ("HEAD", "OPTIONS") or fetch_site.strip().lower() == "cross-site":
         return False
-    words = " ".join(purposes).lower()
-    return "prefetch" not in words and "prerender" not in words and "preview" not in words
+    return not any(is_speculative(purpose) or "preview" in purpose.lower() for purpose in purposes)
 
 
 def said_in(names: frozenset[str], fields: Iterable[tuple[str, str]]) -> dict[str, object]:
