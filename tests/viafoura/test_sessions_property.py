@@ -5,8 +5,9 @@ asks for a login, waits or leaves with a waiting cookie; a page for nobody ends 
 is real: cookies, sessions, limits, breaker. Viafoura is scripted, the clock is one hand's, jobs are done when a rule
 does them, and while a call is under way another browser may sign out.
 
-What it cannot reach: clocks that differ, threads at the same instant, a browser that loses its ended cookie (nothing
-else in the world knows of that sign-out), and a copy of a cookie under another path that outlives the ended cookie.
+What it cannot reach: clocks that differ, threads at the same instant, logins that hang until they are written off, a
+browser that loses its ended cookie (nothing else in the world knows of that sign-out), and a copy of a cookie under
+another path that outlives the ended cookie.
 """
 
 import itertools
@@ -167,7 +168,7 @@ class Site(RuleBasedStateMachine):
         if valid and not process.sessions.has_ended(valid.session.id):
             self._inject(visitor, user, valid.session)
             return
-        request = LoginRequest(user, visitor.digest, brought.mark_for(user), brought.ended_at)
+        request = LoginRequest(user, visitor.digest, brought.mark_for(user), brought.signed_out_at(user))
         ticket = process.sessions.ensure(request)
         visitor.tickets.append(ticket)
         if waits:
@@ -235,6 +236,9 @@ class Site(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from((0.0, 0.001, 0.5, 3.0, 20.0, 61.0, 700.0)))
     def time_passes(self, seconds: float) -> None:
+        if seconds > self.viafoura.limit:  # no login is under way for longer
+            for process in self.processes:
+                process.workers.logins.run()
         self.clock.pass_(seconds)
 
     @rule(takes=st.sampled_from((0.0, 0.1, 3.0)), failure=st.sampled_from((None, *FAILURES)))

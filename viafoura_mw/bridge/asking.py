@@ -83,7 +83,6 @@ class AskingExchange:
         "_echo",
         "_is_credible",
         "_login_key",
-        "_not_before",
         "_policy",
         "_renew",
         "_renewed",
@@ -114,7 +113,6 @@ class AskingExchange:
         self._cookies: list[str] = []  # the application's
         self._user: User | None = None
         self._ticket: Ticket | None = None
-        self._not_before = 0.0  # the time of the sign-out that the login came after
         self._renewed: SealedSession | None = None  # the cookie in whose place a login is made
 
     # Events.
@@ -195,13 +193,13 @@ class AskingExchange:
         sealed = self._brought.valid_for(user)
         if sealed is not None and policy.sessions.has_ended(sealed.session.id):
             sealed = None
-        not_before = policy.cookie.signed_out_at(user, self._brought)
+        not_before = self._brought.signed_out_at(user)
         if sealed is not None:
             if not (self._renew and policy.cookie.is_settled(sealed)):
                 return self._with_cookie(user, sealed)
             # Later than the login of the cookie, and the same for whichever tab asks.
             self._renewed, not_before = sealed, max(not_before, sealed.session.since)
-        self._user, self.state, self._not_before = user, State.WAITING, not_before
+        self._user, self.state = user, State.WAITING
         login = LoginRequest(user, self._login_key(), self._brought.mark_for(user), not_before)
         ticket = self._ticket = policy.sessions.ensure(login)
         return [AwaitSession(ticket.future, policy.timeout)]
@@ -211,7 +209,7 @@ class AskingExchange:
         policy, session = self._policy, sealed.session
         if not user.complete or sealed.has_details_of(user):
             return self._answered(SIGNED_IN, "injected; session=cookie", session)
-        login = LoginRequest(user, self._login_key(), self._brought.mark_for(user), self._brought.ended_at)
+        login = LoginRequest(user, self._login_key(), self._brought.mark_for(user), self._brought.signed_out_at(user))
         renewed = policy.sessions.refresh(login, session.id, begin=False)
         if renewed is not None:
             cookie = policy.cookie.set(user, renewed, brought=self._brought, secure=self._secure, refreshed=True)
@@ -236,9 +234,7 @@ class AskingExchange:
         """No session can be had now: no former reader's stays either."""
         policy, brought, ticket = self._policy, self._brought, self._ticket
         if ticket is not None and ticket.mark and not ticket.future.done():  # a later question finds the session
-            waiting = policy.cookie.wait(
-                user, ticket.mark, brought=brought, secure=self._secure, signed_out_at=self._not_before
-            )
+            waiting = policy.cookie.wait(user, ticket.mark, brought=brought, secure=self._secure)
             return self._answered(NOBODY, "unavailable", None, waiting, *self._ended_former(user))
         if not (brought.sessions or brought.of_another(user)):
             return self._answered(NOBODY, "unavailable")

@@ -171,6 +171,17 @@ class Brought:
         own_sessions = all(sealed.is_of(user) for sealed in self.sessions)
         return not (own_sessions and all(cookie.is_of(user) for cookie in self.waiting))
 
+    def signed_out_at(self, user: User) -> float:
+        """When this browser last signed out, as far as ``user`` is concerned: no earlier login's result serves them.
+
+        A browser that changes from one user to another signs out as it does so. If the first user comes back, an
+        earlier login of theirs must not serve, wherever it is remembered. The other user's cookie tells the time of the
+        change, and tells every request that brings it the same, so that one login serves them all.
+        """
+        others = self.of_others(user)
+        times = [sealed.session.since for sealed in others.sessions] + [cookie.made_at for cookie in others.waiting]
+        return max(self.ended_at, *times) if times else self.ended_at
+
     def of_others(self, user: User) -> "Brought":
         """The session and waiting cookies here that are not those of ``user``."""
         sessions = tuple(sealed for sealed in self.sessions if not sealed.is_of(user))
@@ -283,7 +294,7 @@ class SessionCookie:
         ``damped``: it is known that a page without a user ended this user's session here just now.
         """
         key, now = self._keys[0], self._clock()
-        ended_at = _ended_at(user, brought, now)
+        ended_at = brought.signed_out_at(user)
         # The session is for a browser that has signed out before. If another machine's clock says otherwise, the ended
         # cookie, should it stay beside this one, must not count as the younger of the two.
         since = max(session.since, math.nextafter(ended_at, math.inf)) if ended_at else session.since
@@ -319,20 +330,10 @@ class SessionCookie:
         now = self._clock()
         return self._made(sealed.touched(now), sealed.session.since + self._session_ttl - now, secure=secure)
 
-    def signed_out_at(self, user: User, brought: Brought) -> float:
-        """When the browser signed out before ``user`` is logged in now: no result of an earlier login serves."""
-        return _ended_at(user, brought, self._clock())
-
-    def wait(
-        self, user: User, mark: str, *, brought: Brought = NOTHING, secure: bool, signed_out_at: float | None = None
-    ) -> str:
-        """The value of a ``Set-Cookie`` header in the waiting form: the login for ``user`` is known by ``mark``.
-
-        ``signed_out_at``: what :meth:`signed_out_at` gave when that login was asked for, so that its result serves.
-        """
-        key, now = self._keys[0], self._clock()
-        ended_at = _ended_at(user, brought, now) if signed_out_at is None else signed_out_at
-        value = key.seal(["w", key.of_user(user), mark, now, ended_at, self.damps(user, brought)])
+    def wait(self, user: User, mark: str, *, brought: Brought = NOTHING, secure: bool) -> str:
+        """The value of a ``Set-Cookie`` header in the waiting form: the login for ``user`` is known by ``mark``."""
+        key, damps = self._keys[0], self.damps(user, brought)
+        value = key.seal(["w", key.of_user(user), mark, self._clock(), brought.signed_out_at(user), damps])
         return self._made(value, SHORT_LIFE, secure=secure)
 
     def end(self, brought: Brought, *, by_page: bool, secure: bool) -> str:
@@ -402,15 +403,6 @@ class SessionCookie:
         )
         # Not by WebOb, which would add an Expires by a clock of its own.
         return f"{header}; Max-Age={max(0, int(life))}"
-
-
-def _ended_at(user: User, brought: Brought, now: float) -> float:
-    """When this browser last signed out, to be kept by the cookie that takes the place of those brought.
-
-    A browser that changes from one user to another signs out as it does so. If the first user comes back, an earlier
-    login of theirs must not serve, wherever it is remembered.
-    """
-    return brought.after_all(now) if brought.of_another(user) else brought.ended_at
 
 
 def _together(found: Sequence[Brought], now: float) -> Brought:

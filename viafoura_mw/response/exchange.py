@@ -531,8 +531,7 @@ class Exchange:
     def _login_of(self, user: User) -> LoginRequest:
         if self._login is None:
             brought = self._request.brought
-            signed_out_at = self._policy.cookie.signed_out_at(user, brought)
-            self._login = LoginRequest(user, self._login_key(), brought.mark_for(user), signed_out_at)
+            self._login = LoginRequest(user, self._login_key(), brought.mark_for(user), brought.signed_out_at(user))
         return self._login
 
     def _ask_for_session(self, login: LoginRequest) -> Effects:
@@ -567,10 +566,7 @@ class Exchange:
         ticket = self._ticket
         if ticket is None or not ticket.mark or ticket.future.done():  # no later page finds a session
             return self._signed_out("unavailable") if changed else self._pass("unavailable")
-        signed_out_at = self._login_of(user).not_before
-        waiting = self._policy.cookie.wait(
-            user, ticket.mark, brought=brought, secure=secure, signed_out_at=signed_out_at
-        )
+        waiting = self._policy.cookie.wait(user, ticket.mark, brought=brought, secure=secure)
         self._is_private = True
         effects = self._pass("unavailable", with_cookie(self._headers, waiting))
         return [*effects, *self._end_sessions(brought.of_others(user))] if changed else effects
