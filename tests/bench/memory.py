@@ -28,7 +28,7 @@ CHUNK = 16_384
 MEGABYTE = 1024 * 1024
 SIZES = (1, 4, 16, 64)  # megabytes
 EVERY = 10  # requests for one new reader
-PAGE = CASES[4].body
+PAGE = CASES[4].body or b""
 
 
 @contextlib.contextmanager
@@ -65,7 +65,7 @@ def peak(settings: Settings, size: int, headers: dict[str, str]) -> float:
     environ = environ_of(headers=headers)
     tracemalloc.start()
     try:
-        for _chunk in app(environ, lambda *_: None):  # type: ignore[arg-type,return-value]
+        for _chunk in app(environ, lambda *_: None):  # type: ignore[arg-type]
             pass
         return tracemalloc.get_traced_memory()[1] / MEGABYTE
     finally:
@@ -132,7 +132,7 @@ def over_wsgi(settings: Settings, requests: int, note: Callable[[], None]) -> No
     for number in range(requests):
         reader, cookies = readers.next(number)
         environ = {**environ_of(headers={"Accept": "text/html", "Cookie": cookies}), "reader": reader}
-        for _chunk in app(environ, lambda _, headers, *__: readers.keep(headers)):  # type: ignore[arg-type,return-value]
+        for _chunk in app(environ, lambda _, headers, *__: readers.keep(headers)):  # type: ignore[arg-type]
             pass
         if (number + 1) % (requests // 10) == 0:
             note()

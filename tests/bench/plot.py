@@ -18,11 +18,13 @@ class _Axis:
 
     def __init__(self, ratios: list[float], *, logarithmic: bool) -> None:
         self._logarithmic = logarithmic
+        self._low: float
+        self._high: float
         if logarithmic:
             self._low, self._high = math.floor(math.log10(min(ratios))), math.ceil(math.log10(max(ratios)))
-            self.ticks = [10.0**power for power in range(self._low, self._high + 1)]
+            self.ticks = [10.0**power for power in range(int(self._low), int(self._high) + 1)]
         else:
-            self._low, self._high = 0, math.ceil(2 * max(ratios)) / 2
+            self._low, self._high = 0.0, math.ceil(2 * max(ratios)) / 2
             self.ticks = [half / 2 for half in range(int(2 * self._high) + 1)]
 
     def across(self, ratio: float) -> float:

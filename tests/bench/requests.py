@@ -402,8 +402,9 @@ def first_page() -> str:
         app = wsgi.ViafouraMiddleware(wsgi_app(case), Settings.from_env(viafoura.environ()))
         environ = environ_of(headers=request_headers(CASES[1]))
         for _ in range(2):
-            before, heads = len(viafoura.calls), []
-            b"".join(app(dict(environ), lambda status, headers, *_, heads=heads: heads.append(headers)))  # type: ignore[misc]
+            before = len(viafoura.calls)
+            heads: list[Any] = []
+            b"".join(app(dict(environ), lambda status, headers, *_, heads=heads: heads.append(headers)))
             asked.append(", ".join(call.kind for call in viafoura.calls[before:]) or "nothing")
             cookies = [value.partition(";")[0] for name, value in heads[0] if name == "Set-Cookie"]
             environ["HTTP_COOKIE"] = "; ".join(cookies)

@@ -66,7 +66,7 @@ def test_comments_and_indentation_stay_behind() -> None:
 def test_the_digest_is_of_all_that_makes_a_page() -> None:
     """Any setting changes it, and so do the globs of the held scripts; the same settings give the same digest."""
     common: dict[str, Any] = {"path": "/b/", "wait": 1.0, "page": ["*//a/*", "*//b/*"]}
-    others = [
+    others: list[dict[str, Any]] = [
         {"path": "/c/"}, {"wait": 2.0}, {"hint": ["h"]}, {"login": "/x"}, {"logout": "/x"},
         {"page": ["*//a/*"]}, {"page": ["*//a/**//b/*"]}
     ]  # fmt: skip

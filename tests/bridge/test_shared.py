@@ -1,6 +1,7 @@
 """A response on a bridged path, step by step: what waits with its head, and what leaves when it breaks off."""
 
 import logging
+from functools import partial
 from typing import Any
 
 import pytest
@@ -65,11 +66,12 @@ def test_holds_nothing_but_a_cut_tag() -> None:
     for end in ("ended", "unseen", "trailers"):
         one = exchange()
         assert one.chunk(b"<p>" + TAG[:9], b"")[-1] == SendBody(b"<p>", more=True)
-        told: Any = {
-            "ended": lambda one=one: one.ended(returned=False),
+        ways: dict[str, Any] = {
+            "ended": partial(one.ended, returned=False),
             "unseen": one.unseen,
-            "trailers": lambda one=one: one.trailers([DIGEST, ("X", "y")], "item"),
-        }[end]()
+            "trailers": partial(one.trailers, [DIGEST, ("X", "y")], "item"),
+        }
+        told = ways[end]()
         assert told[:2] == [SendBody(TAG[:9], more=True), StandAside()]
         assert told[2:] == ([SendTrailers([("X", "y")])] if end == "trailers" else [])
         assert one.state is State.PASSING

@@ -220,8 +220,9 @@ def test_no_loop_without_a_click(reader: Reader, site: Site, later: float) -> No
 
 def refuse_every_session(site: Site) -> None:
     """From now on no session lives at Viafoura, however young."""
-    service = site.viafoura._service
-    service._login, login = (lambda form: _expired(site, login, form)), service._login
+    service: Any = site.viafoura._service
+    login = service._login
+    service._login = lambda form: _expired(site, login, form)
 
 
 def _expired(site: Site, login: Any, form: Any) -> Any:

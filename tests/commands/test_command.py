@@ -17,6 +17,7 @@ import requests
 from tests.support.demo_process import PATIENCE
 from viafoura_mw import __main__ as command
 from viafoura_mw.commands import check, demo, preview
+from viafoura_mw.commands.checks import Check, State
 from viafoura_mw.settings import Settings
 from viafoura_mw.testing import Fault, SimulatedViafoura
 from viafoura_mw.user import frameworks
@@ -398,7 +399,7 @@ class TestCheck:
     def test_says_ok_where_there_is_nothing_to_say(self) -> None:
         settings = Settings(site_id="site", api_key="key", cookie_secret=("x" * 32,), logout_paths=("/out",))
 
-        assert list(check._settings(settings)) == [check.Check("settings", check.State.OK, "every variable is right")]
+        assert list(check._settings(settings)) == [Check("settings", State.OK, "every variable is right")]
 
     @pytest.mark.parametrize(
         ("settings", "variable"),
@@ -414,7 +415,7 @@ class TestCheck:
     def test_warns_of_what_is_probably_not_meant(self, settings: dict[str, Any], variable: str) -> None:
         (found,) = check._settings(Settings(site_id="site", api_key="key", **settings))
 
-        assert found.state is check.State.WARNING
+        assert found.state is State.WARNING
         assert found.sentence.startswith(variable)
 
     def test_asks_viafoura_nothing_when_disabled(

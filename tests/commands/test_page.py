@@ -633,7 +633,7 @@ class TestQuestion:
 
 
 def _host() -> Any:
-    import asked_sites  # type: ignore[import-not-found]
+    import asked_sites
 
     return asked_sites.host
 

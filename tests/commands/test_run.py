@@ -538,7 +538,7 @@ class TestHooks:
         for name, value in viafoura.environ().items():
             monkeypatch.setenv(name, value)
         self.hooked(monkeypatch)
-        import some_server  # type: ignore[import-not-found]
+        import some_server
 
         first, second = some_server.Server(len).application, some_server.Server(len).application
 
@@ -605,7 +605,7 @@ class TestHooks:
 
         class Loader(importlib.abc.Loader):
             __slots__ = ()
-            exec_module = property(lambda self: lambda module: vars(module).update(made="here"))
+            exec_module = property(lambda self: lambda module: setattr(module, "made", "here"))
 
         class Finder(importlib.abc.MetaPathFinder):
             def find_spec(self, name: str, *_: object) -> ModuleSpec | None:

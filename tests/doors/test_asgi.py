@@ -1,6 +1,6 @@
 """What is the ASGI door's own: every message in order, on asyncio and on trio."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ BROWSER = {"Accept": "text/html"}
 START: dict[str, Any] = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]}
 END = {"type": "http.response.body", "body": b"", "more_body": False}
 
-Messages = list[dict[str, Any]]
+Messages = list[Any]
 
 pytestmark = [pytest.mark.anyio]
 
@@ -72,8 +72,7 @@ async def test_hands_other_protocols_through(settings: Settings, kind: str) -> N
     async def application(scope: Any, receive: Any, send: Any) -> None:
         got.extend([scope, receive, send])
 
-    async def nothing(*_: Any) -> dict[str, Any]:
-        return {}
+    async def nothing(*_: Any) -> Any: ...
 
     scope = {"type": kind}
     await ViafouraMiddleware(application, settings)(scope, nothing, nothing)
@@ -150,7 +149,8 @@ async def test_passes_other_messages_of_a_page_that_streams(settings: Settings) 
 async def signed_in_cookie(settings: Settings) -> str:
     """The cookie with which Ann's browser comes back."""
     received = await call(ViafouraMiddleware(sending(START, body(PAGE)), settings), scope_of())
-    return dict(received[0]["headers"])[b"set-cookie"].partition(b";")[0].decode()
+    cookie: bytes = dict(received[0]["headers"])[b"set-cookie"]
+    return cookie.partition(b";")[0].decode()
 
 
 async def test_sends_nothing_where_nothing_may_leave_yet(settings: Settings) -> None:
@@ -210,7 +210,7 @@ async def bare(app: Any) -> list[tuple[Any, Any]]:
     """What a server takes of each message at once, as it is then."""
     taken: list[tuple[Any, Any]] = []
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: MutableMapping[str, Any]) -> None:
         taken.append((list(message.get("headers", ())), bytes(message.get("body", b""))))
 
     await app(scope_of(headers=BROWSER), _receive, send)
@@ -278,7 +278,7 @@ async def test_serialises_what_two_tasks_send(settings: Settings, page: bytes) -
             await anyio.lowlevel.checkpoint()
             tasks.start_soon(to_send, {"type": "http.response.trailers"})
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: MutableMapping[str, Any]) -> None:
         for _ in range(5):
             await anyio.lowlevel.checkpoint()
         sent.append(message["type"].rpartition(".")[2])
@@ -345,7 +345,7 @@ class TestExceptions:
             await to_send(body(b"<p>one", more=True))
             await begun.wait()
 
-        async def send(message: dict[str, Any]) -> None:
+        async def send(message: MutableMapping[str, Any]) -> None:
             begun.set()
             for _ in range(20):
                 await anyio.lowlevel.checkpoint()
@@ -359,8 +359,8 @@ async def _receive() -> dict[str, Any]:
     return {"type": "http.disconnect"}
 
 
-def _into(messages: Messages) -> Callable[[dict[str, Any]], Awaitable[None]]:
-    async def send(message: dict[str, Any]) -> None:
+def _into(messages: Messages) -> Callable[[MutableMapping[str, Any]], Awaitable[None]]:
+    async def send(message: MutableMapping[str, Any]) -> None:
         messages.append(message)
 
     return send
@@ -375,7 +375,7 @@ class TestHold:
         left = anyio.Event()
         received: Messages = []
 
-        async def send(message: dict[str, Any]) -> None:
+        async def send(message: MutableMapping[str, Any]) -> None:
             received.append(message)
             left.set()
 
@@ -397,7 +397,7 @@ class TestHold:
         monkeypatch.setattr("viafoura_mw.response.exchange.HOLD", 0.01)
         left = anyio.Event()
 
-        async def send(message: dict[str, Any]) -> None:
+        async def send(message: MutableMapping[str, Any]) -> None:
             left.set()
 
         async def application(scope: Any, receive: Any, to_send: Any) -> None:
@@ -426,7 +426,7 @@ class TestHold:
         monkeypatch.setattr("viafoura_mw.response.exchange.HOLD", 0.01)
         tried = anyio.Event()
 
-        async def send(message: dict[str, Any]) -> None:
+        async def send(message: MutableMapping[str, Any]) -> None:
             tried.set()
             raise OSError("client gone")
 
@@ -542,7 +542,7 @@ async def test_serves_applications_of_both_kinds(settings: Settings, app: Any) -
 
 async def test_does_not_offer_extensions_that_send_a_file_behind_our_back(settings: Settings) -> None:
     """pathsend and zerocopysend are hidden from a page that may be a signed-in user's, and put back."""
-    offered = {"http.response.pathsend": {}, "http.response.debug": {}}
+    offered: dict[str, Any] = {"http.response.pathsend": {}, "http.response.debug": {}}
     scope = {**scope_of(headers={**BROWSER, "Authorization": "Basic x"}), "extensions": offered}
     seen = []
 

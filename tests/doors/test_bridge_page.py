@@ -8,9 +8,9 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.doors.test_wsgi import Server
 from tests.support.doors import HTML, Get, Site, both_doors, call, environ_of, scope_of, through_wsgi
 from tests.support.html_cuttings import cut_in_two
+from tests.support.wsgi_server import Server
 from viafoura_mw import Settings, asgi, wsgi
 from viafoura_mw.bridge.script import ON_ERROR
 from viafoura_mw.page.codings import decoder, encoder
@@ -113,8 +113,8 @@ def test_is_the_same_with_our_cookie(door: Door, settings: Settings, viafoura: S
 def test_is_the_same_whatever_the_server_says(settings: Settings, change: Mapping[str, str]) -> None:
     """Of a prefix, the protocol and a user."""
     server = Server()
-    app = wsgi.ViafouraMiddleware(lambda _, start: (start("200 OK", [HTML]) and None) or [BARE.encode()], settings)  # type: ignore[func-returns-value]
-    assert server.serve(app, environ_of(headers=BROWSER) | change) == bridged(settings)
+    app = wsgi.ViafouraMiddleware(lambda _, start: (start("200 OK", [HTML]) and None) or [BARE.encode()], settings)
+    assert server.serve(app, {**environ_of(headers=BROWSER), **change}) == bridged(settings)
 
 
 @both_doors
@@ -479,9 +479,9 @@ def test_answers_at_its_own_addresses_alone(door: Door, viafoura: SimulatedViafo
 
 def test_is_bridged_once(settings: Settings) -> None:
     """Wrapped twice, and by two machines."""
-    app = wsgi.ViafouraMiddleware(lambda _, start: (start("200 OK", [HTML]) and None) or [BARE.encode()], settings)  # type: ignore[func-returns-value]
+    app = wsgi.ViafouraMiddleware(lambda _, start: (start("200 OK", [HTML]) and None) or [BARE.encode()], settings)
     for _ in range(2):
-        app = wsgi.ViafouraMiddleware(app, settings)  # type: ignore[assignment]
+        app = wsgi.ViafouraMiddleware(app, settings)
         assert Server().serve(app, environ_of(headers=BROWSER)) == bridged(settings)
     assert through_wsgi(settings)(Site((bridged(settings),)), headers=BROWSER).body == bridged(settings)
 

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 import anyio
@@ -38,12 +38,12 @@ def respond(status: int, body: bytes) -> list[dict[str, Any]]:
 
 
 async def _served(app: Any, settings: Settings) -> list[dict[str, Any]]:
-    sent: list[dict[str, Any]] = []
+    sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b"", "more_body": False}
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: MutableMapping[str, Any]) -> None:
         await anyio.lowlevel.checkpoint()
         sent.append(message)
 
@@ -145,9 +145,9 @@ def test_a_visitor_who_leaves_while_the_timer_waits_ends_its_wait(
         await send({"type": "http.response.body", "body": PAGE[60:]})
 
     async def visit() -> list[dict[str, Any]]:
-        sent: list[dict[str, Any]] = []
+        sent: list[Any] = []
 
-        async def send(message: dict[str, Any]) -> None:
+        async def send(message: MutableMapping[str, Any]) -> None:
             sent.append(message)
 
         scope = {**scope_of(headers=BROWSER), "user": "ann"}

@@ -72,7 +72,8 @@ def test_asgi_drops_what_a_site_sends_after_its_own_deadline(patient: Settings, 
     async def send(message: Any) -> None:
         messages.append(message)
 
-    anyio.run(asgi.ViafouraMiddleware(site, patient), scope_of(headers=ACCEPT), None, send)
+    served: Any = asgi.ViafouraMiddleware(site, patient)
+    anyio.run(served, scope_of(headers=ACCEPT), None, send)
 
     assert [message.get("status", message.get("body")) for message in messages] == [200, PAGE]
     viafoura.wait_for("login", timeout=60)

@@ -2,8 +2,10 @@
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -89,7 +91,7 @@ def test_takes_over_a_configuration_that_is_there(viafoura: SimulatedViafoura, t
         assert "the site: starting" in running.said()
         assert "the site: worker is ready" in running.said()
         own.write_text("wsgi_app = 'tests.sites.plain_wsgi'\n")
-        running.process.send_signal(servers.signal.SIGHUP)
+        running.process.send_signal(signal.SIGHUP)
         eventually(lambda: is_without_debug_header(running.port))
 
 
@@ -102,10 +104,10 @@ def is_without_debug_header(port: int) -> bool:
 
 
 def eventually(holds: Callable[[], bool]) -> None:
-    until = servers.time.monotonic() + servers.PATIENCE
+    until = time.monotonic() + servers.PATIENCE
     while not holds():
-        assert servers.time.monotonic() < until
-        servers.time.sleep(0.05)
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(

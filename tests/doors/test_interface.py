@@ -72,7 +72,7 @@ class Slotted:
     """An object that is called by its type's ``__call__``, whatever hangs on itself."""
 
     def __init__(self) -> None:
-        self.__call__ = asgi
+        self.__dict__["__call__"] = asgi
 
     def __call__(self, environ: Any, start_response: Any) -> Any: ...
 
@@ -167,8 +167,8 @@ endless.__wrapped__ = endless  # type: ignore[attr-defined]
         (DecoratedObject(), "asgi"),
         (functools.partial(DecoratedObject()), "asgi"),
         (to_asgi, "asgi"),
-        (WsgiToAsgi(wsgi), "asgi"),
-        (guarantee_single_callable(Asgi2), "asgi"),
+        (WsgiToAsgi(wsgi), "asgi"),  # type: ignore[no-untyped-call]
+        (guarantee_single_callable(Asgi2), "asgi"),  # type: ignore[no-untyped-call]
         (asgi2, "asgi2"),
         (Asgi2, "asgi2"),
         (Asgi2OfAnything, "asgi2"),

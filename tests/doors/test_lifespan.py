@@ -104,7 +104,7 @@ async def says_that_it_started(scope: Any, receive: Any, send: Any) -> None:
         returns,
         hears_the_startup_alone,
         says_that_it_started,
-        WsgiToAsgi(lambda environ, start_response: []),
+        WsgiToAsgi(lambda environ, start_response: []),  # type: ignore[no-untyped-call]
     ],
 )
 def test_does_what_is_owed_before_the_shutdown_is_complete(

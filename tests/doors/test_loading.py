@@ -16,7 +16,8 @@ import pytest
 from tests.support.servers import ROOT
 from viafoura_mw import Settings
 from viafoura_mw.errors import SettingsError
-from viafoura_mw.loading import load, named_application, served
+from viafoura_mw.loading import load, served
+from viafoura_mw.settings import named_application
 
 _NUMBERS = count()
 NAMES = ("application", "app")

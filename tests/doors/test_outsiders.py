@@ -177,7 +177,8 @@ def test_fields_of_more_than_two_members_are_taken(settings: Settings) -> None:
 
     server = Server()
     assert server.serve(wsgi.ViafouraMiddleware(app, settings)) == b"<p>no tag"
-    assert server.heads[0][1] == [("Content-Type", "text/html", "x")]
+    fields: Any = server.heads[0][1]
+    assert fields == [("Content-Type", "text/html", "x")]
 
 
 @pytest.mark.parametrize("key", ["HTTP_COOKIE", "HTTP_ACCEPT"])

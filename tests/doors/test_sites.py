@@ -2,7 +2,7 @@
 
 import io
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import replace
 from typing import Any
 
@@ -216,7 +216,7 @@ def test_the_life_of_an_asgi_application_has_no_host(both: Settings) -> None:
     async def receive() -> dict[str, Any]:
         return {"type": events.pop(0)}
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: MutableMapping[str, Any]) -> None:
         seen.append(message["type"])
 
     async def live() -> None:

@@ -51,6 +51,7 @@ class TestResult:
             async with anyio.create_task_group() as group:
                 group.start_soon(settle)
                 return await result_within(LONG, future)
+            raise AssertionError  # no exception is swallowed
 
         async def settle() -> None:
             await turns()
@@ -60,7 +61,7 @@ class TestResult:
 
     def test_serves_all_that_wait(self, backend: str) -> None:
         """One login's result is many pages'."""
-        future: Future[str] = Future()
+        future: Future[str | None] = Future()
         results: list[str | None] = []
 
         async def wait() -> None:
@@ -93,6 +94,7 @@ class TestResult:
             async with anyio.create_task_group() as group:
                 group.start_soon(anyio.to_thread.run_sync, meanwhile.cancel)
                 return [await result_within(LONG, before), await result_within(LONG, meanwhile)]
+            raise AssertionError  # no exception is swallowed
 
         assert run(backend, wait) == [None, None]
 

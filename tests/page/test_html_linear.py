@@ -8,7 +8,7 @@ import re
 import sys
 import tracemalloc
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -65,14 +65,16 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Work:
         if isinstance(value, re.Pattern):
             counted(tokens, name)
         elif isinstance(value, tokens.PlainHtml):
-            patterns = {field: Counted(pattern, counter, field in FAR) for field, pattern in value._asdict().items()}
+            patterns: dict[str, Any] = {
+                field: Counted(pattern, counter, field in FAR) for field, pattern in value._asdict().items()
+            }
             monkeypatch.setattr(tokens, name, value._replace(**patterns))
     counted(references, "_LETTER")
     counted(body, "_REST_OF_REFERENCE")
     counted(body, "_CUT_REFERENCE")
     for table in (tokens.TEXT_END, tokenizer._RUNS):
         for key, pattern in table.items():
-            monkeypatch.setitem(table, key, Counted(pattern, counter, False))
+            monkeypatch.setitem(cast("dict[Any, Any]", table), key, Counted(pattern, counter, False))
     return counter
 
 

@@ -91,7 +91,7 @@ class TestNothingRaises:
         handlers, filters = list(logger.handlers), list(logger.filters)
         yield
         vars(logger).clear()
-        vars(logger).update(kept, handlers=handlers, filters=filters)
+        logger.__dict__.update(kept, handlers=handlers, filters=filters)
         logging.setLogRecordFactory(factory)
         logging.root.manager.disable = disable
         logger.manager._clear_cache()  # type: ignore[attr-defined]
@@ -128,10 +128,10 @@ class TestNothingRaises:
         "spoil",
         [
             lambda logger: logging.setLogRecordFactory(raising(ValueError())),
-            lambda logger: vars(logger).update(level="loud"),
-            lambda logger: vars(logger).update(isEnabledFor=raising(ValueError())),
-            lambda logger: vars(logger).update(log=raising(ValueError())),
-            lambda logger: vars(logger).update(handlers=None),
+            lambda logger: logger.__dict__.update(level="loud"),
+            lambda logger: logger.__dict__.update(isEnabledFor=raising(ValueError())),
+            lambda logger: logger.__dict__.update(log=raising(ValueError())),
+            lambda logger: logger.__dict__.update(handlers=None),
             lambda logger: logger.addHandler(logging.StreamHandler(closed())),
         ],
     )

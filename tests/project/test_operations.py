@@ -147,7 +147,9 @@ def _holders() -> Iterator[tuple[str, ast.expr]]:
                         yield from ((f"{prefix}.{node.name}", each) for each in decorators if _is_cache(each))
                     case ast.Assign(targets=[target], value=value) | ast.AnnAssign(target=target, value=value) if value:
                         name = target.attr if isinstance(target, ast.Attribute) else ast.unparse(target)
-                        is_attribute = isinstance(target, ast.Attribute) or (prefix != module and node in owner.body)
+                        is_attribute = isinstance(target, ast.Attribute) or (
+                            isinstance(owner, ast.ClassDef) and node in owner.body
+                        )
                         if _is_cache(value) or (is_attribute and _can_grow(value)):
                             yield f"{prefix}.{name}", value
 

@@ -78,7 +78,8 @@ def test_a_reader_is_signed_in_to_viafoura(name: str, viafoura: SimulatedViafour
                 assert after.pair is None
 
     assert page == page_before
-    assert first.pair == second.pair is not None
+    assert first.pair
+    assert first.pair == second.pair
     user_id, session = first.pair
     assert viafoura.users[sample.id].user_id == int(user_id)
     assert viafoura.users[sample.id].name == sample.name

@@ -731,7 +731,7 @@ class TestWhatItShows:
 
     def test_tells_nothing_of_two_sites_users(self) -> None:
         """One user has other digests on another site, and with another secret."""
-        others = ({}, {"site_id": "b"}, {"secrets": ("another-secret-of-ours",)})
+        others: tuple[dict[str, Any], ...] = ({}, {"site_id": "b"}, {"secrets": ("another-secret-of-ours",)})
         contents = [content_of(cookie_of(**values).set(ANN, session(), secure=False)) for values in others]
 
         digests = [digest for content in contents for digest in content[4:6]]

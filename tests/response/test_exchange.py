@@ -22,6 +22,7 @@ from tests.support.stepping import (
     policy,
     sealed,
 )
+from viafoura_mw.page.rewriter import Page
 from viafoura_mw.response import exchange as says
 from viafoura_mw.response.cookie import NOTHING, Brought
 from viafoura_mw.response.exchange import TRANSITIONS, Exchange, State
@@ -63,7 +64,7 @@ class TestStates:
         """A door that matches the union misses no effect."""
         kinds = {kind for _, kind in inspect.getmembers(says, inspect.isclass) if hasattr(kind, "_fields")}
         effects = {kind for kind in kinds if kind.__module__ == says.__name__}
-        assert effects == set(says.Effect.__args__)  # type: ignore[attr-defined]
+        assert effects == set(says.Effect.__args__)
 
 
 class TestNobodyAndNotKnown:
@@ -671,7 +672,7 @@ class TestOwnFault:
         def faulty(*_: Any, **__: Any) -> None:
             raise LookupError("secret of a user")
 
-        monkeypatch.setattr(says.Page, when, faulty)
+        monkeypatch.setattr(Page, when, faulty)
         chunks = [PAGE[:20], PAGE[20:]] if when == "look_at" else [PAGE]
         stepped = Stepped(ANN, cookie=sealed(ANN))
         for chunk in chunks[:-1]:
@@ -689,7 +690,7 @@ class TestOwnFault:
     def test_passes_a_chunk_of_a_page_whose_head_has_left(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What comes from there on goes as it comes."""
         stepped = Stepped(ANN, cookie=sealed(ANN)).feed(b"<p>")
-        monkeypatch.setattr(says.Page, "passed", lambda *_: 1 / 0)
+        monkeypatch.setattr(Page, "passed", lambda *_: 1 / 0)
         stepped.feed(PAGE)
         assert stepped.body == b"<p>" + PAGE
         assert stepped.is_aside
@@ -697,7 +698,7 @@ class TestOwnFault:
     def test_stands_aside_where_no_chunk_was_given(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The end of an iterable is no chunk."""
         stepped = Stepped(ANN, cookie=sealed(ANN)).feed(b"<p>")
-        monkeypatch.setattr(says.Page, "passed", lambda *_: 1 / 0)
+        monkeypatch.setattr(Page, "passed", lambda *_: 1 / 0)
         stepped.finish()
         assert stepped.is_aside
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.sites.cached import FRAGMENT, PAGES
-from tests.support.servers import SERVERS, Answer, Browser, Running, program, serving
+from tests.support.servers import SERVERS, Answer, Browser, Running, Server, program, serving
 from viafoura_mw.testing import SimulatedViafoura
 
 _APACHE = Path("/usr/lib/apache2/modules")
@@ -173,7 +173,7 @@ CACHES = (
     ),
     Cache("Apache mod_cache", "apache2", _apache, ("private", "no-store", "public", "expires")),
 )
-SITES = {server.door: server for server in SERVERS if server.name in ("waitress", "uvicorn")}
+SITES: dict[str, Server] = {server.door: server for server in SERVERS if server.name in ("waitress", "uvicorn")}
 
 
 @pytest.fixture(params=SITES)

@@ -1,6 +1,7 @@
 """Short soaks, bounded by their pages: many browsers at once, hostile users beside others, and three processes."""
 
 import time
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,7 @@ def test_a_login_that_is_late_serves_a_later_page_whatever_the_site_s_cookies_do
     browsers = {f"user{number}": Browser(site) for number in range(3)}
     first = [browser.get(user).pair for user, browser in browsers.items()]
     until = time.monotonic() + 60
-    sessions = {}
+    sessions: dict[Any, Any] = {}
 
     while len(sessions) < len(browsers) and time.monotonic() < until:
         sessions |= {user: pair for user, browser in browsers.items() if (pair := browser.get(user).pair)}

@@ -43,7 +43,7 @@ def _with_alarm(environ: Any, start_response: Any) -> Iterable[bytes]:
 
 
 def _with_gevent(environ: Any, start_response: Any) -> Iterable[bytes]:
-    import gevent  # type: ignore[import-untyped]
+    import gevent
 
     with gevent.Timeout(1.0, False):
         return list(_wrapped(environ, start_response))

@@ -1,12 +1,14 @@
 """A Flask factory with Flask-Login."""
 
+from typing import Any
+
 from flask import Flask, Response, redirect, request
 from flask_login import LoginManager, UserMixin, current_user, login_user
 
 from tests.sites import news
 
 
-class User(UserMixin):
+class User(UserMixin):  # type: ignore[misc]
     """A reader as Flask-Login has them."""
 
     def __init__(self, number: str) -> None:
@@ -34,7 +36,8 @@ def create_app() -> Flask:
     def conditional(body: bytes, media_type: str) -> Response:
         response = Response(body, content_type=media_type)
         response.add_etag()
-        return response.make_conditional(request)
+        response.make_conditional(request)
+        return response
 
     @app.get("/")
     def front_page() -> Response:
@@ -49,7 +52,7 @@ def create_app() -> Flask:
         return Response(iter(news.pieces(news.page(reader()))), content_type=news.HTML)
 
     @app.post("/sign-in")
-    def sign_in() -> object:
+    def sign_in() -> Any:
         login_user(User(request.form["reader"]))
         return redirect("/", 303)
 

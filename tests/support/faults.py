@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -197,15 +198,15 @@ def stands(viafoura: SimulatedViafoura, monkeypatch: pytest.MonkeyPatch) -> Iter
 
     def stand(door: Door, timeout: float, made_workers: MadeWorkers = _on_threads) -> Stand:
         clock = Clock()
-        kept: dict[str, object] = {}
+        kept: dict[str, Any] = {}
 
-        def sessions(api: Viafoura, **options: float) -> Sessions:
+        def made_sessions(api: Viafoura, **options: Any) -> Sessions:
             workers = made_workers(api, clock)
             kept["workers"] = workers
-            kept["sessions"] = Sessions(api, clock=clock, workers=lambda: workers, **options)
-            return kept["sessions"]  # type: ignore[return-value]
+            sessions = kept["sessions"] = Sessions(api, clock=clock, workers=lambda: workers, **options)
+            return sessions
 
-        monkeypatch.setattr(parts, "Sessions", sessions)
+        monkeypatch.setattr(parts, "Sessions", made_sessions)
         made.append(Stand(door, viafoura, clock, timeout))
         made[-1].__dict__.update(kept)
         return made[-1]

@@ -63,7 +63,7 @@ def platform_scripts(document: turbohtml.Document) -> list[turbohtml.Element]:
                 nodes.append(node)
                 if _is_html(node, "script") and node.attrs.get("id") == PLATFORM.decode():
                     found.append(node)
-    return sorted(found, key=lambda script: int(script.attrs["n"]))
+    return sorted(found, key=lambda script: int(str(script.attrs["n"])))
 
 
 def _is_html(element: turbohtml.Element, name: str) -> bool:
@@ -73,7 +73,7 @@ def _is_html(element: turbohtml.Element, name: str) -> bool:
 def turbohtml_says(page: bytes) -> int | None:
     """The number of the platform's script by turbohtml."""
     scripts = platform_scripts(tree(page))
-    return int(scripts[0].attrs["n"]) if scripts else None
+    return int(str(scripts[0].attrs["n"])) if scripts else None
 
 
 def html5lib_can_tell(page: bytes) -> bool:

@@ -75,9 +75,10 @@ def policy(
     notices: Notices | None = None,
     timeout: float = 2.0,
 ) -> Policy:
+    sessions = sessions or KnownSessions()
     return Policy(
         cookie=COOKIE,
-        sessions=sessions or KnownSessions(),
+        sessions=sessions,
         budget=budget or HoldBudget(),
         notices=notices or Notices(),
         clock=clock or Clock(),

@@ -318,7 +318,8 @@ def stored(engine: str) -> set[tuple[str, str]]:
 def raw_cache_keys() -> list[str]:
     from django.core.cache import cache
 
-    return [key.split(":", 2)[2] for key in cache._cache]
+    entries: Any = cache
+    return [key.split(":", 2)[2] for key in entries._cache]
 
 
 def session_files() -> set[tuple[str, str]]:
@@ -516,7 +517,7 @@ def test_keeps_to_a_handler_of_the_sites_own() -> None:
     from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 
     class Request(WSGIRequest):
-        session = None  # not the instance's: none is put in its place
+        session: Any = None  # not the instance's: none is put in its place
 
     class Handler(WSGIHandler):
         request_class = Request

@@ -29,7 +29,7 @@ TAG = '<script id="viafoura-platform">'
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 
 
-class Member(UserMixin):
+class Member(UserMixin):  # type: ignore[misc]
     """A user of the site."""
 
     def __init__(self, key: str) -> None:
@@ -88,7 +88,8 @@ def app(directory: Directory) -> Flask:
 
     @site.after_request
     def keep(response: Any) -> Any:
-        kept = session._get_current_object()
+        proxy: Any = session
+        kept = proxy._get_current_object()
         directory.sessions.append((kept, dict(kept)))
         return response
 

@@ -126,9 +126,10 @@ class TestFlask:
 
     def test_asks_for_it_only_where_it_must(self, flask_site: Any) -> None:
         """A reading that is to be free gives none."""
+        no_keys: dict[str, Any] = {}
         reader = session_reader()
-        assert reader.read_free({}.get, reader.expect({})) is None
-        assert reader.may_find({}.get)
+        assert reader.read_free(no_keys.get, reader.expect(no_keys)) is None
+        assert reader.may_find(no_keys.get)
         assert reader.framework is None
 
     def test_a_hook_that_fails_breaks_no_page(self, flask_site: Any, monkeypatch: pytest.MonkeyPatch) -> None:

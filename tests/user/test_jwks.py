@@ -73,7 +73,7 @@ def keys(clock: Clock, server: Server) -> FetchedKeys:
     return FetchedKeys(
         "https://id.example/keys",
         ["RS256"],
-        lambda job: job(None) or True,
+        lambda job: job(None) is None,
         Notices(clock),
         clock=clock,
         transport=lambda: server,

@@ -37,7 +37,12 @@ def pair(kind: str) -> Any:
     return ed25519.Ed25519PrivateKey.generate() if kind == "Ed25519" else ec.generate_private_key(CURVES[kind]())
 
 
-CURVES = {"P-256": ec.SECP256R1, "P-384": ec.SECP384R1, "P-521": ec.SECP521R1, "secp256k1": ec.SECP256K1}
+CURVES: dict[str, Any] = {
+    "P-256": ec.SECP256R1,
+    "P-384": ec.SECP384R1,
+    "P-521": ec.SECP521R1,
+    "secp256k1": ec.SECP256K1,
+}
 
 
 def public_pem(kind: str) -> str:
@@ -118,8 +123,9 @@ class TestReading:
 
     def test_nothing_is_known_where_tokens_are_not_configured(self) -> None:
         """A door without them has no such place."""
+        no_keys: dict[str, Any] = {}
         preset = chosen("off", OWN)
-        assert read_user(preset, Places(preset, {}.get, {}), Notices()) == NotKnown()
+        assert read_user(preset, Places(preset, no_keys.get, {}), Notices()) == NotKnown()
 
 
 class TestPlaces:

@@ -19,7 +19,8 @@ from viafoura_mw.user.user import Nobody, NotKnown, Reading, User
 
 def reader(otherwise: str = "remote-user", user: str = "auto", **own: str) -> UserReader:
     """A reader by preset ``user`` with the site's ``own`` sources."""
-    sources = UserSources(**{name: parse(text) for name, text in own.items()})
+    given: dict[str, Any] = {name: parse(text) for name, text in own.items()}
+    sources = UserSources(**given)
     return UserReader(user, sources, Notices(), otherwise=otherwise)
 
 
@@ -39,7 +40,7 @@ def recognises(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], list[bool]]:
     def make(outcome: Any) -> list[bool]:
         asked: list[bool] = []
 
-        def recognised(*, asgi: bool) -> str | None:
+        def recognised(*, asgi: bool) -> Any:
             asked.append(asgi)
             if isinstance(outcome, Exception):
                 raise outcome

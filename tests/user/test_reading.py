@@ -409,8 +409,10 @@ class TestBytes:
     def test_headers_are_utf_8(self, kind: str) -> None:
         """Whoever sets them, what is read are bytes."""
         name = "X-Uid" if kind == "header" else "x-uid"
-        assert read_from("off", user_id=f"{kind}:X-Uid", **{kind: {name: "Ã©"}}) == User("é", "é")
-        assert read_from("off", user_id=f"{kind}:X-Uid", **{kind: {name: "\xe9"}}) == NotKnown()
+        as_utf_8: dict[str, Any] = {kind: {name: "Ã©"}}
+        as_latin_1: dict[str, Any] = {kind: {name: "\xe9"}}
+        assert read_from("off", user_id=f"{kind}:X-Uid", **as_utf_8) == User("é", "é")
+        assert read_from("off", user_id=f"{kind}:X-Uid", **as_latin_1) == NotKnown()
 
 
 class TestSeveralValues:
@@ -538,7 +540,8 @@ class TestDetails:
         self, field: str, broken: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
         """It counts as absent, with one warning, and is told apart from a change."""
-        sources = UserSources(parse("environ:id"), **{field: parse("environ:broken/x")})
+        faulty: dict[str, Any] = {field: parse("environ:broken/x")}
+        sources = UserSources(parse("environ:id"), **faulty)
         reading = read(sources, broken=broken, id="ann")
         assert reading == User("ann", "ann")
         assert isinstance(reading, User)

@@ -81,7 +81,7 @@ LOGGED_IN = answer(user_id=7000000003119, session="o52l4itrv8q4p8n4amsou1c567")
 
 def wired(*answers: Answer | Exception | Callable[[], object], clock: Clock | None = None) -> tuple[Viafoura, Wire]:
     wire = Wire(list(answers))
-    urls = {"api_url": "https://api.test/", "token_url": "https://token.test/token"}
+    urls: Any = {"api_url": "https://api.test/", "token_url": "https://token.test/token"}
     api = Viafoura(site_id="site", api_key="key", **urls, timeout=2.0, clock=clock or Clock(), transport=lambda: wire)
     return api, wire
 
@@ -273,7 +273,7 @@ def test_a_token_service_that_hands_out_dead_tokens_is_asked_no_more_than_that(c
             tokens += 1
             return answer(access_token=f"dead{tokens}", token_type="bearer", expires_in=3600)
 
-    urls = {"api_url": "https://api.test", "token_url": "https://token.test/token"}
+    urls: Any = {"api_url": "https://api.test", "token_url": "https://token.test/token"}
     api = Viafoura(site_id="", api_key="", **urls, timeout=2.0, clock=clock, transport=DeadTokens)
     for number in range(100):
         with pytest.raises(LoginRefused):
@@ -320,8 +320,9 @@ def test_many_whose_token_has_ended_fetch_one_new_one(api: Viafoura, viafoura: S
     session = api.login(ZOE)
     viafoura.expire_tokens()
     viafoura.fail("token", Fault.hang())
-    calls: list[Callable[[], object]] = [partial(api.login, User(f"user-{n}", "A user")) for n in range(2 * RENEWALS)]
-    threads = [threading.Thread(target=call) for call in (*calls, partial(api.logout, session.id))]
+    calls: list[Callable[[], Any]] = [partial(api.login, User(f"user-{n}", "A user")) for n in range(2 * RENEWALS)]
+    calls.append(partial(api.logout, session.id))
+    threads = [threading.Thread(target=call) for call in calls]
     for thread in threads:
         thread.start()
     viafoura.wait_for("login", 1 + len(calls))

@@ -1,5 +1,7 @@
 """What one user may cost: told the time and the outcomes, by the user's id alone."""
 
+from functools import partial
+
 import pytest
 
 from viafoura_mw.user.user import User
@@ -81,7 +83,7 @@ def test_refuse_a_user_with_these_details(limits: UserLimits) -> None:
 @pytest.mark.parametrize(("fail", "times"), [("fail", 5), ("fail_by_answer", 2)])
 def test_refuse_a_user_after_failures_in_a_row(limits: UserLimits, fail: str, times: int) -> None:
     """With any details; a success in between, or a refusal, begins the row anew."""
-    for between in (lambda: limits.succeed("zoe"), lambda: limits.refuse(BOB, 0.0)):
+    for between in (partial(limits.succeed, "zoe"), partial(limits.refuse, BOB, 0.0)):
         for _ in range(times - 1):
             getattr(limits, fail)("zoe", 0.0)
         assert not limits.is_refused(ZOE, 0.0)

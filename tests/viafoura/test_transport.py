@@ -323,7 +323,7 @@ def test_a_connection_that_was_idle_for_long_is_not_used_again() -> None:
     clock = Clock()
     transport = Transport(clock=clock)
     two = [lambda peer: [once(OK)(peer) for _ in range(2)]] * 2
-    with Peer(*two) as peer:  # type: ignore[arg-type]
+    with Peer(*two) as peer:
         for idle in (0.0, IDLE - 1, IDLE, 0.0):
             clock.pass_(idle)
             post(transport, peer)

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -116,13 +117,19 @@ def test_the_end_makes_the_calls_that_no_thread_has_begun(monkeypatch: pytest.Mo
 def test_the_end_waits_no_longer_than_it_may() -> None:
     """A call that hangs ends with the process."""
     clock, go, begun = Clock(), threading.Event(), threading.Semaphore(0)
-    here, done = ThreadWorkers(10.0, clock=clock), []
+    here = ThreadWorkers(10.0, clock=clock)
+    done: list[int] = []
+
+    def end(number: int) -> None:
+        done.append(number)
+        clock.pass_(1.5)
+
     for _ in range(2):
         here.logouts.submit(lambda: (begun.release(), go.wait(10.0)))
     for _ in range(2):
         assert begun.acquire(timeout=10.0)
     for number in range(3):
-        here.logouts.submit(lambda number=number: (done.append(number), clock.pass_(1.5)))
+        here.logouts.submit(partial(end, number))
 
     here.work_off(2.0)
 
