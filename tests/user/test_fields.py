@@ -32,8 +32,8 @@ from viafoura_mw.user.fields import (
 )
 
 
-class Id(str, enum.Enum):
-    """As sites had them before there was ``StrEnum``: ``str()`` of one names the class."""
+class Id(str, enum.Enum):  # noqa: UP042 - as sites had them
+    """``str()`` of one names the class, which that of a ``StrEnum`` does not."""
 
     ANN = "ann"
 

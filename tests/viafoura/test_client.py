@@ -320,18 +320,18 @@ def test_many_whose_token_has_ended_fetch_one_new_one(api: Viafoura, viafoura: S
     session = api.login(ZOE)
     viafoura.expire_tokens()
     viafoura.fail("token", Fault.hang())
-    calls: list[Callable[[], Any]] = [partial(api.login, User(f"user-{n}", "A user")) for n in range(2 * RENEWALS)]
-    calls.append(partial(api.logout, session.id))
+    logins = [partial(api.login, User(f"user-{n}", "A user")) for n in range(2 * RENEWALS)]
+    calls: list[Callable[[], Any]] = [*logins, partial(api.logout, session.id)]
     threads = [threading.Thread(target=call) for call in calls]
     for thread in threads:
         thread.start()
-    viafoura.wait_for("login", 1 + len(calls))
+    viafoura.wait_for("login", 1 + len(logins))
     viafoura.wait_for("logout")
     viafoura.heal()
     for thread in threads:
         thread.join()
 
-    assert len(viafoura.sessions) == len(calls)
+    assert len(viafoura.sessions) == len(logins)
     assert viafoura.count("token") == 2
 
 
