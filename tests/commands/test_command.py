@@ -48,6 +48,7 @@ class TestCommand:
 
     @pytest.mark.parametrize("name", ["demo", "simulator", "preview", "check", "run"])
     def test_every_command_explains_itself(self, name: str, monkeypatch: pytest.MonkeyPatch, capsys: Lines) -> None:
+        """``--help`` names what each command takes."""
         monkeypatch.setenv("COLUMNS", "80")
 
         with pytest.raises(SystemExit, match="0"):
@@ -60,6 +61,7 @@ class TestCommand:
         assert examples
 
     def test_tells_its_version(self, capsys: Lines) -> None:
+        """``--version`` is that of the installed package."""
         with pytest.raises(SystemExit, match="0"):
             command.main(["--version"])
 
@@ -67,12 +69,15 @@ class TestCommand:
 
     @pytest.mark.parametrize("arguments", [[], ["dance"], ["demo", "--port", "65536"], ["demo", "--wsgi", "--asgi"]])
     def test_explains_what_it_does_not_understand(self, arguments: list[str], capsys: Lines) -> None:
+        """A wrong word gets the usage and exit code 2."""
         with pytest.raises(SystemExit, match="2"):
             command.main(arguments)
 
         assert "usage: viafoura-mw" in capsys.readouterr().err
 
     def test_ends_quietly_when_it_is_interrupted(self, monkeypatch: pytest.MonkeyPatch, capsys: Lines) -> None:
+        """Ctrl-C shows no traceback."""
+
         def interrupted(options: Any) -> int:
             raise KeyboardInterrupt
 
@@ -82,6 +87,7 @@ class TestCommand:
         assert capsys.readouterr() == ("", "")
 
     def test_writes_to_what_is_no_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An output without an encoding gets the lines too."""
         written = io.StringIO()
         monkeypatch.setattr(sys, "stdout", written)
 
@@ -94,6 +100,7 @@ class TestDemo:
     """How the demo is started; what it then does is in test_demo.py."""
 
     def test_no_setting_of_the_user_s_shell_disturbs_it(self) -> None:
+        """The demo forgets the site's own settings, and asks no proxy for a loopback address."""
         environ = {"VIAFOURA_APP": "site", "VIAFOURA_API_KEY": "secret", "https_proxy": "p", "PATH": "/bin"}
 
         demo.forget_settings(environ)
@@ -103,6 +110,7 @@ class TestDemo:
         assert environ["PATH"] == "/bin"
 
     def test_busy_port_is_one_line_and_exit_code_1(self) -> None:
+        """The line names the port."""
         with socket.create_server(("127.0.0.1", 0)) as busy:
             ended = run("demo", "--port", str(busy.getsockname()[1]))
 
@@ -128,6 +136,7 @@ class TestSimulator:
     """``viafoura-mw simulator``."""
 
     def test_prints_the_variables_that_point_to_it(self) -> None:
+        """They are copied into a shell as they stand."""
         with subprocess.Popen(
             [sys.executable, "-m", "viafoura_mw", "simulator", "--port", "0"],
             stdout=subprocess.PIPE,
@@ -151,6 +160,7 @@ class TestSimulator:
         assert (process.returncode, complaints) == (0, "")
 
     def test_busy_port_is_a_clear_error(self, capsys: Lines) -> None:
+        """The simulator says which port is taken."""
         with socket.create_server(("127.0.0.1", 0)) as busy:
             port = busy.getsockname()[1]
 
@@ -163,6 +173,7 @@ class TestPreview:
     """``viafoura-mw preview``."""
 
     def test_shows_the_tag_before_and_after(self, tmp_path: Path, capsys: Lines) -> None:
+        """Line by line, with an example of a pair."""
         page = tmp_path / "page.html"
         page.write_bytes(b"<!doctype html>\n<p>\n<script async\n  id='viafoura-platform'\n></script>")
 
@@ -178,6 +189,7 @@ class TestPreview:
         ]
 
     def test_takes_other_examples_and_standard_input(self, monkeypatch: pytest.MonkeyPatch, capsys: Lines) -> None:
+        """The pair is the caller's, escaped; ``-`` is standard input."""
         page = b'<script id="viafoura-platform" data-sid="">\n'
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(page)))
 
@@ -194,6 +206,7 @@ class TestPreview:
         ],
     )
     def test_says_why_nothing_would_be_rewritten(self, page: bytes, reason: str, tmp_path: Path, capsys: Lines) -> None:
+        """A page without the tag gets the reason."""
         file = tmp_path / "page.html"
         file.write_bytes(page)
 
@@ -201,10 +214,12 @@ class TestPreview:
         assert f"nothing would be rewritten: {reason}" in capsys.readouterr().out
 
     def test_says_that_a_file_cannot_be_read(self, tmp_path: Path, capsys: Lines) -> None:
+        """A missing page is one line."""
         assert command.main(["preview", str(tmp_path / "absent")]) == 2
         assert "cannot be read: No such file" in capsys.readouterr().err
 
     def test_writes_nothing_to_a_terminal_that_would_act_upon_it(self, tmp_path: Path, capsys: Lines) -> None:
+        """Control characters of the page are shown, not sent."""
         page = tmp_path / "page.html"
         page.write_bytes(b"<script id=viafoura-platform title='\x1b[2J\xff\t'>")
 
@@ -213,6 +228,7 @@ class TestPreview:
         assert r"title='\x1b[2J\xff" in capsys.readouterr().out
 
     def test_any_terminal_can_show_it(self, tmp_path: Path) -> None:
+        """A character that the terminal lacks is replaced."""
         page = tmp_path / "page.html"
         page.write_text("<script id=viafoura-platform title='渡'>", "utf-8")
 
@@ -348,6 +364,7 @@ class TestCheck:
     """``viafoura-mw check``."""
 
     def test_prints_a_line_for_each_check(self, environment: dict[str, str], capsys: Lines) -> None:
+        """Each line begins with how the check ended."""
         code = command.main(["check", "--login", "test-1"])
         lines = capsys.readouterr().out.splitlines()
 
@@ -364,6 +381,7 @@ class TestCheck:
     def test_login_is_ended_again(
         self, environment: dict[str, str], viafoura: SimulatedViafoura, capsys: Lines
     ) -> None:
+        """The check leaves no session behind."""
         checks(capsys, "--login", "test-1", "--name", "Somebody")
 
         assert viafoura.users["test-1"].name == "Somebody"
@@ -376,6 +394,7 @@ class TestCheck:
         monkeypatch: pytest.MonkeyPatch,
         capsys: Lines,
     ) -> None:
+        """Not even where Viafoura refuses the logout, so that the session lives on."""
         monkeypatch.setenv("VIAFOURA_COOKIE_SECRET", "a-secret-of-the-cookie")
         viafoura.fail("logout", Fault.status(403))
 
@@ -387,6 +406,7 @@ class TestCheck:
         assert viafoura.sessions
 
     def test_tells_every_problem_of_the_settings(self, monkeypatch: pytest.MonkeyPatch, capsys: Lines) -> None:
+        """One run shows them all."""
         monkeypatch.setenv("VIAFOURA_TIMEOUT", "soon")
         monkeypatch.setenv("VIAFOURA_SITE_IDD", "1")
 
@@ -397,6 +417,7 @@ class TestCheck:
         assert "did you mean VIAFOURA_SITE_ID?" in found[0][2]
 
     def test_says_ok_where_there_is_nothing_to_say(self) -> None:
+        """No warning is made up."""
         settings = Settings(site_id="site", api_key="key", cookie_secret=("x" * 32,), logout_paths=("/out",))
 
         assert list(check._settings(settings)) == [Check("settings", State.OK, "every variable is right")]
@@ -413,6 +434,7 @@ class TestCheck:
         ],
     )
     def test_warns_of_what_is_probably_not_meant(self, settings: dict[str, Any], variable: str) -> None:
+        """A setting that is allowed and odd is named."""
         (found,) = check._settings(Settings(site_id="site", api_key="key", **settings))
 
         assert found.state is State.WARNING
@@ -425,6 +447,7 @@ class TestCheck:
         monkeypatch: pytest.MonkeyPatch,
         capsys: Lines,
     ) -> None:
+        """``VIAFOURA_ENABLED=0`` goes for the check too."""
         monkeypatch.setenv("VIAFOURA_ENABLED", "0")
 
         code, found = checks(capsys)
@@ -526,6 +549,7 @@ class TestCheckOfTheApplication:
     def test_tells_which_door_it_needs_and_which_preset_reads_the_user(
         self, name: str, door: str, preset: str, capsys: Lines
     ) -> None:
+        """By the application that ``VIAFOURA_APP`` names."""
         code, found = checks(capsys, "--app", f"some_sites:{name}")
 
         assert code == 0
@@ -536,6 +560,7 @@ class TestCheckOfTheApplication:
 
     @pytest.mark.parametrize("name", ["odd", "anything"])
     def test_tells_both_doors_where_the_application_says_neither(self, name: str, capsys: Lines) -> None:
+        """An application of neither shape may be either."""
         code, found = checks(capsys, "--app", f"some_sites:{name}")
 
         assert code == 0
@@ -546,6 +571,7 @@ class TestCheckOfTheApplication:
     def test_takes_the_settings_that_the_site_makes_itself(
         self, tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: Lines
     ) -> None:
+        """Variables that the import sets are read after it."""
         for name in environment:
             monkeypatch.setenv(name, "")
         lines = [f"os.environ[{name!r}] = {value!r}" for name, value in environment.items()]
@@ -560,6 +586,8 @@ class TestCheckOfTheApplication:
     def test_shows_nothing_of_a_foreign_exception_but_its_type(
         self, monkeypatch: pytest.MonkeyPatch, capsys: Lines
     ) -> None:
+        """Its text may hold a password."""
+
         def recognised(*, asgi: bool) -> str:
             raise LookupError("s3cret")
 
@@ -575,6 +603,7 @@ class TestCheckOfTheApplication:
     def test_tells_of_the_application_where_settings_are_wrong_too(
         self, monkeypatch: pytest.MonkeyPatch, capsys: Lines
     ) -> None:
+        """One run shows both problems."""
         monkeypatch.setenv("VIAFOURA_TIMEOUT", "soon")
 
         code, found = checks(capsys, "--app", "some_sites:flat")
@@ -593,6 +622,7 @@ class TestCheckOfTheApplication:
     def test_tells_why_it_is_not_there(
         self, name: str, reason: str, monkeypatch: pytest.MonkeyPatch, capsys: Lines
     ) -> None:
+        """The application is no reason not to ask Viafoura."""
         monkeypatch.setenv("VIAFOURA_APP", f"some_sites:{name}")
 
         code, found = checks(capsys)
@@ -605,6 +635,7 @@ class TestCheckOfTheApplication:
     def test_warns_of_a_user_who_is_read_where_there_is_none(
         self, app: str, preset: str, monkeypatch: pytest.MonkeyPatch, capsys: Lines
     ) -> None:
+        """The preset is another door's."""
         monkeypatch.setenv("VIAFOURA_USER", preset)
 
         _, found = checks(capsys, "--app", f"some_sites:{app}")
@@ -612,6 +643,7 @@ class TestCheckOfTheApplication:
         assert ("warning", "user") in named(found)
 
     def test_reads_nobody_where_the_user_is_off(self, monkeypatch: pytest.MonkeyPatch, capsys: Lines) -> None:
+        """Then there is no line about the user."""
         monkeypatch.setenv("VIAFOURA_USER", "off")
 
         _, found = checks(capsys)
@@ -641,6 +673,7 @@ class TestCheckOfViafoura:
         viafoura: SimulatedViafoura,
         capsys: Lines,
     ) -> None:
+        """The last line is of the call that failed."""
         viafoura.fail(kind, fault)
 
         code, found = checks(capsys, "--login", "test-1")
@@ -656,6 +689,7 @@ class TestCheckOfViafoura:
         monkeypatch: pytest.MonkeyPatch,
         capsys: Lines,
     ) -> None:
+        """A login that takes longer than ``VIAFOURA_TIMEOUT``."""
         monkeypatch.setenv("VIAFOURA_TIMEOUT", "0.01")
         viafoura.fail("token", Fault.delay(0.1))
 

@@ -203,11 +203,13 @@ class TestDropped:
         )
 
     def test_a_login_for_which_there_is_no_place(self, workers: HandWorkers, sessions: Sessions, told: Any) -> None:
+        """A full queue is counted."""
         workers.logins.places = 0
         sessions.ensure(LoginRequest(User("ann", "Ann")))
         assert told == [("login", "dropped", None)]
 
     def test_a_login_whose_page_has_left(self, workers: HandWorkers, sessions: Sessions, told: Any) -> None:
+        """A late login is counted as one."""
         sessions.ensure(LoginRequest(User("ann", "Ann")))
         assert sessions.logins_waiting == 1
         workers.clock.pass_(3.0)
@@ -216,6 +218,7 @@ class TestDropped:
         assert sessions.logins_waiting == 0
 
     def test_a_logout_for_which_there_is_no_place(self, workers: HandWorkers, sessions: Sessions, told: Any) -> None:
+        """A full queue of logouts is counted."""
         workers.logouts.places = 0
         sessions.logout("session")
         assert told == [("logout", "dropped", None)]

@@ -144,6 +144,7 @@ def wait_until(is_so: Callable[[], object]) -> None:
 
 
 def test_signed_in_reader_is_signed_in_to_viafoura(reader: AtTheBrowser) -> None:
+    """The widget shows the reader's own name."""
     reader.signs_in(ADA.id)
 
     assert reader.name == ADA.name
@@ -153,6 +154,7 @@ def test_signed_in_reader_is_signed_in_to_viafoura(reader: AtTheBrowser) -> None
 
 
 def test_reader_who_is_not_signed_in_gets_no_pair(reader: AtTheBrowser) -> None:
+    """The tag stays as it was."""
     reader.opens(STORY)
 
     assert reader.name is None
@@ -161,6 +163,7 @@ def test_reader_who_is_not_signed_in_gets_no_pair(reader: AtTheBrowser) -> None:
 
 
 def test_page_s_own_script_sees_the_values_while_the_page_is_parsed(reader: AtTheBrowser) -> None:
+    """They are in the tag before any script runs."""
     reader.signs_in(ADA.id)
 
     seen = reader.evaluates("window.seenWhileParsing")
@@ -171,6 +174,7 @@ def test_page_s_own_script_sees_the_values_while_the_page_is_parsed(reader: AtTh
 
 
 def test_page_shows_its_own_tag_and_the_calls(reader: AtTheBrowser) -> None:
+    """The demo explains itself."""
     reader.signs_in(MIDORI.id)
     assert reader.pair
 
@@ -183,6 +187,7 @@ def test_page_shows_its_own_tag_and_the_calls(reader: AtTheBrowser) -> None:
 
 
 def test_second_page_has_the_same_pair_for_no_call(reader: AtTheBrowser) -> None:
+    """The cookie carries the session."""
     reader.signs_in(ADA.id)
     pair, calls = reader.pair, reader.calls()
 
@@ -194,6 +199,7 @@ def test_second_page_has_the_same_pair_for_no_call(reader: AtTheBrowser) -> None
 
 @pytest.mark.parametrize("path", ["/", STORY, f"/sign-in?back={STORY}"])
 def test_narrow_phone_does_not_scroll_sideways(reader: AtTheBrowser, path: str) -> None:
+    """At 360 CSS pixels."""
     reader.signs_in(ADA.id)
     size = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
     reader.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
@@ -221,6 +227,7 @@ def test_strict_content_security_policy_holds(reader: AtTheBrowser) -> None:
 
 
 def test_back_and_forward_show_no_other_pair(reader: AtTheBrowser) -> None:
+    """The browser's history is asked anew."""
     reader.signs_in(ADA.id)
     pair = reader.pair
     reader.opens("/")
@@ -233,6 +240,7 @@ def test_back_and_forward_show_no_other_pair(reader: AtTheBrowser) -> None:
 
 
 def test_back_after_signing_out_shows_no_living_session(reader: AtTheBrowser) -> None:
+    """Whatever the browser keeps, Viafoura has ended it."""
     reader.signs_in(ADA.id)
     pair = reader.pair
     assert pair
@@ -247,6 +255,7 @@ def test_back_after_signing_out_shows_no_living_session(reader: AtTheBrowser) ->
 
 
 def test_back_after_another_reader_has_signed_in_shows_nobody_else_s_pair(reader: AtTheBrowser) -> None:
+    """The page belongs to who is signed in now."""
     reader.signs_in(ADA.id)
     reader.signs_in(BJORN.id)
     assert reader.pair
@@ -259,6 +268,7 @@ def test_back_after_another_reader_has_signed_in_shows_nobody_else_s_pair(reader
 
 
 def test_second_tab_shares_the_session(reader: AtTheBrowser) -> None:
+    """Two tabs of one browser are one reader."""
     reader.signs_in(ADA.id)
     pair, calls = reader.pair, reader.calls()
 
@@ -269,6 +279,7 @@ def test_second_tab_shares_the_session(reader: AtTheBrowser) -> None:
 
 
 def test_signing_out_in_one_tab_signs_out_in_the_other(reader: AtTheBrowser) -> None:
+    """With its next page."""
     reader.signs_in(ADA.id)
     pair = reader.pair
     assert pair
@@ -284,6 +295,7 @@ def test_signing_out_in_one_tab_signs_out_in_the_other(reader: AtTheBrowser) -> 
 
 
 def test_another_reader_in_one_tab_is_that_reader_in_the_other(reader: AtTheBrowser) -> None:
+    """With its next page."""
     reader.signs_in(ADA.id)
     old = reader.pair
     assert old
@@ -303,6 +315,7 @@ def test_another_reader_in_one_tab_is_that_reader_in_the_other(reader: AtTheBrow
 
 
 def test_many_changes_of_reader_in_two_tabs_never_show_another_s_pair(reader: AtTheBrowser) -> None:
+    """In any order."""
     here, there = reader.opens_tab(STORY), reader.driver.current_window_handle
     for tab, user in ((here, ADA), (there, BJORN), (here, MIDORI), (there, ADA), (here, ADA), (there, MIDORI)):
         reader.returns_to(tab)
@@ -319,6 +332,7 @@ def test_many_changes_of_reader_in_two_tabs_never_show_another_s_pair(reader: At
 
 @pytest.mark.parametrize("mood", ["failing", "gone"])
 def test_page_stays_whole_when_viafoura_does_not(reader: AtTheBrowser, mood: str) -> None:
+    """Each kind of failure leaves the page and its tag alone."""
     reader.opens(STORY)
     reader.presses(f"button[value={mood}]")
     reader.signs_in(BJORN.id)
@@ -334,6 +348,7 @@ def test_page_stays_whole_when_viafoura_does_not(reader: AtTheBrowser, mood: str
 
 
 def test_slow_login_serves_the_next_page(reader: AtTheBrowser) -> None:
+    """The first page leaves in time without a pair."""
     reader.signs_in(ADA.id)
     reader.presses("button[value=slow]")
     reader.signs_in(MIDORI.id)

@@ -58,6 +58,7 @@ class TestSite:
 
     @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.title)
     def test_every_story_has_the_tag_without_a_session(self, site: Site, story: Any) -> None:
+        """The demo's own pages know nothing of Viafoura."""
         page = get(site, story.path, signed_in(site)).body
 
         assert page.count(b'<script id="viafoura-platform" src="/static/viafoura.js">') == 1
@@ -74,6 +75,7 @@ class TestSite:
 
     @pytest.mark.parametrize("path", PATHS)
     def test_what_a_page_refers_to_is_there(self, site: Site, path: str) -> None:
+        """Styles, pictures and links."""
         page = get(site, path).body.decode()
 
         for reference in set(re.findall(r'(?:src|href)="(/[^"#?]*)', page)):
@@ -81,12 +83,14 @@ class TestSite:
 
     @pytest.mark.parametrize("path", PATHS)
     def test_every_page_escapes_its_reader_s_name(self, site: Site, path: str) -> None:
+        """A name is text."""
         page = get(site, path, signed_in(site, "name=%3Cb%3E%22%26")).body
 
         assert b"&lt;b&gt;&quot;&amp;</span>" in page
         assert b'<b>"&' not in page
 
     def test_knows_a_reader_by_a_cookie_that_scripts_cannot_read(self, site: Site) -> None:
+        """It is ``HttpOnly``."""
         cookie = value(post(site, "/sign-in", "reader=reader-42"), "Set-Cookie")
 
         assert "HttpOnly; SameSite=lax" in cookie
@@ -94,19 +98,23 @@ class TestSite:
 
     @pytest.mark.parametrize("cookies", ["", "courier=", "courier=AAAA", "courier=é", "other=1"])
     def test_knows_nobody_by_a_cookie_that_it_did_not_sign(self, site: Site, cookies: str) -> None:
+        """A forged cookie is none."""
         assert site.reader(cookies) is None
 
     def test_knows_nobody_by_another_site_s_cookie(self, site: Site) -> None:
+        """Two mastheads share no readers."""
         forged = SignIn("guessed", "courier").remembering(READERS[0]).partition(";")[0]
 
         assert site.reader(forged) is None
 
     def test_same_name_is_the_same_account(self) -> None:
+        """Blanks around and inside make no other."""
         assert guest("  Mo   Farouk ") == guest("Mo Farouk")
         assert guest("Mo Farouk") != guest("Mo Faruk")
 
     @pytest.mark.parametrize("name", ["", "+++", "%00", "%E2%80%8B"])
     def test_asks_again_for_a_name_of_nothing(self, site: Site, name: str) -> None:
+        """Blanks sign nobody in."""
         reply = post(site, "/sign-in", f"name={name}&back={STORY}")
 
         assert reply.status == HTTPStatus.UNPROCESSABLE_ENTITY
@@ -114,6 +122,7 @@ class TestSite:
         assert f'name="back" value="{STORY}"'.encode() in reply.body
 
     def test_signs_out(self, site: Site) -> None:
+        """The next page knows nobody."""
         reply = post(site, "/sign-out", f"back={STORY}")
 
         assert "Max-Age=0" in value(reply, "Set-Cookie")
@@ -121,29 +130,34 @@ class TestSite:
 
     @pytest.mark.parametrize("back", ["//elsewhere.example/", "https://elsewhere.example/", "/nowhere", "%0d%0aX:1"])
     def test_forms_lead_to_its_own_pages_only(self, site: Site, back: str) -> None:
+        """A ``next`` to elsewhere leads to the front page."""
         assert value(post(site, "/sign-in", f"reader=reader-17&back={back}"), "Location") == "/"
         assert b"elsewhere" not in get(site, "/sign-in", query=f"back={back}").body
 
     @pytest.mark.parametrize("came_from", ["cross-site", "same-site"])
     def test_refuses_another_site_s_forms(self, site: Site, came_from: str) -> None:
+        """By ``Sec-Fetch-Site``."""
         reply = post(site, "/sign-in", "reader=reader-17", fetch_site=came_from)
 
         assert reply.status == HTTPStatus.FORBIDDEN
         assert "Set-Cookie" not in dict(reply.headers)
 
     def test_says_what_is_not_there(self, site: Site) -> None:
+        """An unknown address is 404."""
         assert get(site, "/nowhere").status == HTTPStatus.NOT_FOUND
         assert post(site, "/nowhere").status == HTTPStatus.NOT_FOUND
         assert post(site, "/sign-out", "&".join(f"a{n}=1" for n in range(99))).status == HTTPStatus.SEE_OTHER
         assert site.answer(Visit("PUT", "/")).status == HTTPStatus.METHOD_NOT_ALLOWED
 
     def test_answers_head_with_the_head(self, site: Site) -> None:
+        """The same head, no body."""
         reply = site.answer(Visit("HEAD", "/"))
 
         assert reply.headers == get(site, "/").headers
         assert reply.body == b""
 
     def test_keeps_a_reader_s_details(self) -> None:
+        """A name in any script, and an address that is not there, come back from the cookie."""
         sign_in = SignIn("secret", "courier")
         reader = Reader("1", "渡辺", None)
 
@@ -156,6 +170,7 @@ class TestBehind:
     def test_shows_the_latest_calls_and_of_a_session_its_beginning(
         self, site: Site, viafoura: SimulatedViafoura
     ) -> None:
+        """A picture of the page gives no session away."""
         for _ in range(SHOWN + 1):
             requests.post(
                 f"{viafoura.url}/rest/v1/accounts/logout", {"session": "o52l4itrv8q4p8n4amsou1c567"}, timeout=9
@@ -170,6 +185,7 @@ class TestBehind:
 
     @pytest.mark.parametrize("mood", pages.MOODS)
     def test_viafoura_becomes_as_it_is_told(self, site: Site, mood: str) -> None:
+        """The page shows the mood that was pressed."""
         reply = post(site, "/behind/mood", f"mood={mood}&back={STORY}")
 
         assert value(reply, "Location") == STORY
@@ -177,14 +193,17 @@ class TestBehind:
         assert re.findall(r'value="(\w+)" aria-pressed="true"', page) == [mood]
 
     def test_viafoura_becomes_nothing_else(self, site: Site) -> None:
+        """A mood that is not on the page changes nothing."""
         assert post(site, "/behind/mood", "mood=angry").status == HTTPStatus.NOT_FOUND
         assert json.loads(get(site, "/behind/calls").body)["mood"] == "well"
 
     def test_stand_in_knows_no_session_that_viafoura_does_not(self, site: Site) -> None:
+        """A made-up pair is nobody's."""
         assert json.loads(post(site, "/behind/pair", "uid=1&sid=2").body) == {"name": None}
 
     @pytest.mark.parametrize("mood", ["failing", "gone"])
     def test_stand_in_is_not_answered_by_a_viafoura_that_does_not_answer(self, site: Site, mood: str) -> None:
+        """The widget fails as Viafoura does."""
         post(site, "/behind/mood", f"mood={mood}")
 
         assert post(site, "/behind/pair", "uid=1&sid=2").status == HTTPStatus.BAD_GATEWAY
@@ -236,6 +255,7 @@ class TestServed:
     """The demo on real servers."""
 
     def test_first_page_costs_one_token_and_one_login_the_second_nothing(self) -> None:
+        """What the demo's list of calls shows."""
         for option in ("--wsgi", "--asgi"):
             with running_demo(option) as demo, Browser(demo) as browser:
                 first = browser.post("/sign-in", reader="reader-17", back=STORY)
@@ -249,6 +269,7 @@ class TestServed:
                 assert browser.calls() == calls
 
     def test_reader_is_signed_in_to_viafoura_as_themselves(self, demo: Demo) -> None:
+        """Viafoura was told the id, name and address of the account."""
         with Browser(demo) as browser:
             pair = pair_in(browser.post("/sign-in", reader="reader-108", back=STORY))
 
@@ -256,6 +277,7 @@ class TestServed:
             assert browser.owner(pair) == "渡辺みどり"
 
     def test_changed_reader_gets_their_own_pair_and_the_old_session_ends(self, demo: Demo) -> None:
+        """A new reader in the same browser."""
         with Browser(demo) as browser:
             old = pair_in(browser.post("/sign-in", reader="reader-17", back=STORY))
             new = pair_in(browser.post("/sign-in", name="Mo Farouk", back=STORY))
@@ -266,6 +288,7 @@ class TestServed:
             eventually(lambda: browser.owner(old) is None)
 
     def test_signing_out_ends_the_session(self, demo: Demo) -> None:
+        """At Viafoura too."""
         with Browser(demo) as browser:
             pair = pair_in(browser.post("/sign-in", reader="reader-42", back=STORY))
             page = browser.post("/sign-out", back=STORY)
@@ -275,6 +298,7 @@ class TestServed:
             eventually(lambda: browser.owner(pair) is None)
 
     def test_anonymous_page_and_front_page_ask_nothing(self, demo: Demo) -> None:
+        """Nobody signed in, or no tag: no call."""
         with Browser(demo) as browser:
             before = browser.calls()
             browser.get("/")
@@ -284,6 +308,7 @@ class TestServed:
             assert browser.calls() == before
 
     def test_page_is_whole_when_viafoura_is_gone(self, demo: Demo) -> None:
+        """The demo's switch pulls the plug."""
         with Browser(demo) as browser:
             whole = browser.get(STORY).text
             browser.post("/behind/mood", mood="gone")
@@ -297,6 +322,7 @@ class TestServed:
 
     @pytest.mark.parametrize("path", ["/", "/nowhere", "/static/viafoura.js"])
     def test_serves_head(self, demo: Demo, path: str) -> None:
+        """Through the middleware."""
         with Browser(demo) as browser:
             head = browser._session.head(demo.url + path, timeout=30)
 
@@ -317,6 +343,7 @@ class TestEnds:
 
     @pytest.mark.parametrize("option", ["--wsgi", "--asgi"])
     def test_ctrl_c_ends_it_without_a_traceback(self, option: str) -> None:
+        """With exit code 0."""
         with running_demo(option) as demo, Browser(demo) as browser:
             browser.post("/sign-in", reader="reader-17", back=STORY)
             code, complaints = demo.interrupt()
@@ -326,6 +353,7 @@ class TestEnds:
 
     @pytest.mark.parametrize("option", ["--wsgi", "--asgi"])
     def test_ctrl_c_lets_a_page_that_waits_for_viafoura_come_whole(self, option: str) -> None:
+        """The server ends after it."""
         with running_demo(option) as demo, Browser(demo) as browser, ThreadPoolExecutor() as beside:
             browser.post("/behind/mood", mood="slow")
             page = beside.submit(browser.post, "/sign-in", reader="reader-17", back=STORY)
@@ -337,6 +365,7 @@ class TestEnds:
 
     @pytest.mark.parametrize("door", ["wsgi", "asgi"])
     def test_busy_port_is_one_clear_error(self, door: serving.Door) -> None:
+        """It names the port."""
         with socket.create_server(("127.0.0.1", 0)) as busy:
             port = busy.getsockname()[1]
             for site_port, simulator_port in ((port, 0), (0, port)):
@@ -344,6 +373,7 @@ class TestEnds:
                     serving.serve(door, site_port, simulator_port, lambda *_: None)
 
     def test_missing_server_is_named_with_what_installs_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """``pip install "viafoura-mw[demo]"``."""
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
 
         with pytest.raises(serving.CannotServe, match=r'waitress: python -m pip install "viafoura-mw\[demo\]"'):
@@ -352,6 +382,7 @@ class TestEnds:
             serving.picked(None)
 
     def test_server_that_is_there_is_picked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without an option, the one that is installed decides the door."""
         monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "waitress" or None)
 
         assert serving.picked(None) == "wsgi"

@@ -1,0 +1,18 @@
+"""The rules that the tests themselves obey."""
+
+import ast
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+
+
+def test_each_test_has_its_sentence() -> None:
+    """The sentence states the promise, or what the name of the test leaves open."""
+    without = [
+        f"{module.relative_to(TESTS)}, line {node.lineno}: {node.name}"
+        for module in sorted(TESTS.rglob("test_*.py"))
+        for node in ast.walk(ast.parse(module.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if node.name.startswith("test") and not ast.get_docstring(node)
+    ]
+    assert without == []
