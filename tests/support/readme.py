@@ -9,6 +9,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text("utf-8")
     for path in (ROOT / "README.md", *sorted((ROOT / ".docs").glob("*.md")))
+    if path.name != "index.md"  # the site's list of pages
 }
 #: What contributors read besides.
 PORCH = [str(path.relative_to(ROOT)) for path in (ROOT / "CHANGELOG.md", *sorted((ROOT / ".github").glob("*.md")))]
