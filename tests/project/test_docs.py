@@ -12,11 +12,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from starlette.applications import Starlette
+from starlette.responses import HTMLResponse
 
+from tests import diagrams
+from tests.support.doors import PAGE, call, scope_of
 from tests.support.readme import PAGES, PORCH, PROSE, ROOT, blocks, headings, page, table
-from viafoura_mw import Settings, settings
+from viafoura_mw import Settings, asgi, settings
+from viafoura_mw.testing import SimulatedViafoura
 
 
 class TestSettings:
@@ -168,6 +173,27 @@ def test_names_commands_pictures_and_extras_that_exist() -> None:
     assert {f".pictures/{path.name}" for path in (ROOT / ".pictures").iterdir()} == set(pictures)
     assert extras
     assert extras <= project["optional-dependencies"].keys()
+
+
+@pytest.mark.parametrize("name", diagrams.DIAGRAMS)
+def test_shows_the_diagrams_that_a_command_draws(name: str) -> None:
+    """``python -m tests.diagrams`` would change nothing."""
+    assert (ROOT / ".pictures" / name).read_text("utf-8") == diagrams.drawn(diagrams.DIAGRAMS[name])
+
+
+def test_sends_no_address_where_a_source_has_none(viafoura: SimulatedViafoura) -> None:
+    """The setting by which the security model lets a site keep its users' addresses to itself."""
+    (told,) = re.findall(r"`VIAFOURA_USER_EMAIL=(\S+)`", page("security"))
+    of_site = Settings.from_env({**viafoura.environ(), "VIAFOURA_USER": "scope", "VIAFOURA_USER_EMAIL": told})
+
+    async def site(scope: Any, receive: Any, send: Any) -> None:
+        scope["user"] = {"id": "17", "name": "Ann", "email": "ann@site.example"}
+        await HTMLResponse(PAGE)(scope, receive, send)
+
+    anyio.run(call, asgi.ViafouraMiddleware(site, of_site), scope_of(headers={"Accept": "text/html"}))
+
+    (login,) = [each.form for each in viafoura.calls if each.kind == "login"]
+    assert login == {"id": "17", "name": "Ann"}
 
 
 def test_names_each_benchmark() -> None:
