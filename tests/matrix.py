@@ -1,7 +1,7 @@
-"""Every server with every framework: what is promised of each cell, checked on the real server, and the README's table.
+"""Every server with every framework: what is promised of each cell, checked on the real server, and the docs' table.
 
 python -m tests.matrix                     # prints the table
-python -m tests.matrix --write README.md   # and writes it between the README's markers
+python -m tests.matrix --write .docs/servers.md   # and writes it between its markers
 """
 
 import argparse
@@ -249,8 +249,8 @@ def kept(_: Server, __: Site) -> str:
     return "✓"
 
 
-def in_readme(text: str) -> str | None:
-    """The table that a README has between its markers; ``None`` without them."""
+def in_page(text: str) -> str | None:
+    """The table that a page has between its markers; ``None`` without them."""
     found = _BETWEEN.search(text)
     return found[0].removeprefix("<!-- matrix -->\n").removesuffix("<!-- /matrix -->") if found else None
 
@@ -258,7 +258,7 @@ def in_readme(text: str) -> str | None:
 def main() -> int:
     """Check every cell, print the table, and write it if that is asked for and all is well."""
     parser = argparse.ArgumentParser(prog="python -m tests.matrix", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--write", type=Path, metavar="README.md", help="write the table between its markers")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the table between its markers")
     parser.add_argument("--only", default="", help="only cells whose name has this in it, as in 'gunicorn' or 'Django'")
     arguments = parser.parse_args()
     outcomes = dict(_run([cell for cell in CELLS if arguments.only in name_of(cell)]))

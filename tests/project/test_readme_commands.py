@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.demo_process import running_demo
-from tests.support.readme import README, blocks
+from tests.support.readme import README, blocks, page
 from tests.support.servers import ROOT, Browser, serving
 from viafoura_mw.testing import SimulatedViafoura
 
@@ -173,7 +174,7 @@ def test_a_site_is_started_by_the_line_that_stands_there(site: str, tmp_path: Pa
 
     assert asked(before) is None
     if site == "Pyramid":
-        (tmp_path / "site.ini").write_text(_INI + blocks("ini")[0])
+        (tmp_path / "site.ini").write_text(_INI + blocks("ini", page("servers"))[0])
     pair = asked(exports(), after)
 
     assert pair is not None
@@ -181,14 +182,19 @@ def test_a_site_is_started_by_the_line_that_stands_there(site: str, tmp_path: Pa
 
 
 def test_the_demo_is_started_by_the_line_that_stands_there(tmp_path: Path) -> None:
-    """One line in a checkout, on a machine that has Python and pip: no more is needed."""
+    """One line in a checkout, on a machine that has Python: it makes its own environment, and no more is needed."""
+    checkout = tmp_path / "checkout"
+    shutil.copytree(ROOT / "viafoura_mw", checkout / "viafoura_mw", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, checkout)
     (line,) = [block.strip() for block in blocks("sh") if "demo" in block]
-    install, _, start = line.partition(" && ")
-    assert start == "viafoura-mw demo"
-    fresh = [f"{shlex.quote(sys.executable)} -m venv {tmp_path}/venv", f". {tmp_path}/venv/bin/activate"]
-    with running_demo(command=("sh", "-c", script(*fresh, install, 'viafoura-mw "$@"'), "sh"), cwd=ROOT) as demo:
+    install, _, start = line.rpartition(" && ")
+    assert start == ".venv/bin/viafoura-mw demo"
+    path = f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; export PATH"  # the python3 that tests
+    typed_in = ("sh", "-c", script(path, install, '.venv/bin/viafoura-mw "$@"'), "sh")
+    with running_demo(command=typed_in, cwd=checkout) as demo:
         with Browser(int(demo.url.rpartition(":")[2])) as browser:
-            page = browser.get()
+            front = browser.get()
         assert demo.interrupt()[0] == 0
 
-    assert page.status == 200
+    assert front.status == 200

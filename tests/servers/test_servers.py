@@ -43,9 +43,9 @@ def test_leaves_out_only_cells_that_there_are() -> None:
     assert all(site.wsgi if server.door == "wsgi" else site.asgi for server, site in CELLS)
 
 
-def test_the_readmes_table_is_the_matrix() -> None:
-    """The README's table is the one that ``python -m tests.matrix --write README.md`` writes when all is well."""
-    written = matrix.in_readme((ROOT / "README.md").read_text("utf-8"))
+def test_the_pages_table_is_the_matrix() -> None:
+    """The docs' table is the one that ``python -m tests.matrix --write .docs/servers.md`` writes when all is well."""
+    written = matrix.in_page((ROOT / ".docs/servers.md").read_text("utf-8"))
 
     assert written == matrix.table(matrix.kept)
 

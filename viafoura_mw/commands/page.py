@@ -184,7 +184,7 @@ def _hint(answer: Answer, asked: Question, logged: list[BaseException]) -> str:
     if _kind(answer).lower() != "text/html":
         return "only text/html is looked at"
     if look("GET", status, answer.headers, Notices()) is None:
-        return "a response with this status or these headers is not looked at (README, When it stands aside)"
+        return "a response with this status or these headers is not looked at: see When it stands aside in the docs"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What the README says is so: its settings, its words, its house, and every block of code in it."""
+"""What the pages of ``.docs/`` say is so: the settings, the words, the house, and every block of code."""
 
 import configparser
 import dataclasses
@@ -12,19 +12,26 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from starlette.applications import Starlette
+from starlette.responses import HTMLResponse
 
-from tests.support.readme import README, ROOT, blocks, table
-from viafoura_mw import Settings, settings
+from tests import diagrams
+from tests.support.doors import PAGE, call, scope_of
+from tests.support.readme import PAGES, PORCH, PROSE, ROOT, blocks, headings, page, table
+from viafoura_mw import Settings, asgi, settings
+from viafoura_mw.testing import SimulatedViafoura
 
 
 class TestSettings:
     """The settings' table."""
 
+    TABLE = table("settings", page("settings"))
+
     def test_names_every_variable_and_no_other(self) -> None:
         """A variable that is not told is not there, and the other way round."""
-        assert table("settings").keys() == set(settings.KNOWN)
+        assert set(settings.KNOWN) == self.TABLE.keys()
 
     @pytest.mark.parametrize(
         "field",
@@ -33,7 +40,7 @@ class TestSettings:
     )
     def test_tells_the_defaults(self, field: "dataclasses.Field[Any]") -> None:
         """A default is the one that Settings has, or is told in words."""
-        told = table("settings")[f"VIAFOURA_{field.name.upper()}"][0]
+        told = self.TABLE[f"VIAFOURA_{field.name.upper()}"][0]
         default = field.default
         in_words = {"api_key", "site_id", "token_url", "user_id", "user_name", "user_email", "auth_cookies"}
         if field.name in in_words or field.name == "cookie_secret":
@@ -54,12 +61,12 @@ def test_tells_every_word_of_the_debug_header() -> None:
     """Each outcome that the exchange says is explained."""
     source = (ROOT / "viafoura_mw/response/exchange.py").read_text("utf-8")
     words = set(re.findall(r'_pass\("([a-z-]+)"\)', source)) | {"injected; session=cookie", "injected; session=login"}
-    assert all(f"`{word}`" in README for word in words)
+    assert all(f"`{word}`" in page("troubleshooting") for word in words)
 
 
 def test_draws_every_room_of_the_house() -> None:
     """Each module of the package is in the drawing."""
-    (drawing,) = [text for text in blocks("") if "frameworks/" in text]
+    (drawing,) = [text for text in blocks("", page("layout")) if "frameworks/" in text]
     package = ROOT / "viafoura_mw"
     wings = [package, *(package / wing for wing in ("user", "viafoura", "page", "response", "bridge"))]
     rooms = {
@@ -69,6 +76,33 @@ def test_draws_every_room_of_the_house() -> None:
         if path.suffix == ".py" or (path / "__init__.py").exists()
     }
     assert rooms - {"__init__"} <= set(re.findall(r"\w+", drawing))
+
+
+class TestLinks:
+    """Links between pages."""
+
+    @pytest.mark.parametrize("name", [*PAGES, *PORCH])
+    def test_lead_to_what_is_there(self, name: str) -> None:
+        """A file or folder of this repository, and a heading of it where one is named."""
+        text = (ROOT / name).read_text("utf-8")
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            path, _, heading = target.partition("#")
+            if not path.startswith(("https://", "http://")):
+                there = (ROOT / name).parent / path if path else ROOT / name
+                assert there.exists(), target
+                assert not heading or heading in headings(there.read_text("utf-8")), target
+
+    def test_reach_every_page(self) -> None:
+        """From the README, by one link or more."""
+        reached: set[Path] = set()
+        left = [ROOT / "README.md"]
+        while left:
+            file = left.pop()
+            if file not in reached and file.suffix == ".md" and file.exists():
+                reached.add(file)
+                targets = re.findall(r"\]\(([\w./-]+)", file.read_text("utf-8"))
+                left += [(file.parent / target).resolve() for target in targets]
+        assert {ROOT / name for name in [*PAGES, *PORCH]} <= reached
 
 
 class TestCode:
@@ -88,14 +122,18 @@ class TestCode:
 
     def test_is_all_run_here(self) -> None:
         """No block of Python is left out."""
-        assert len(blocks("python")) == 3
+        counts = {name: len(blocks("python", text)) for name, text in PAGES.items()}
+        assert {name: count for name, count in counts.items() if count} == {
+            ".docs/servers.md": 2,
+            ".docs/testing.md": 1,
+        }
 
     @staticmethod
     def _run(module: str, monkeypatch: pytest.MonkeyPatch, **names: Any) -> None:
         monkeypatch.setenv("VIAFOURA_SITE_ID", "site")
         monkeypatch.setenv("VIAFOURA_API_KEY", "key")
-        (block,) = [text for text in blocks("python") if module in text]
-        exec(compile(block, "README.md", "exec"), names)
+        (block,) = [text for each in PAGES.values() for text in blocks("python", each) if module in text]
+        exec(compile(block, "page.md", "exec"), names)
 
 
 def _wsgi(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -105,7 +143,7 @@ def _wsgi(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
 
 def test_shows_an_ini_file_that_is_one() -> None:
     """The PasteDeploy lines parse; the samples' tests run such a file."""
-    (block,) = blocks("ini")
+    (block,) = blocks("ini", page("servers"))
     ini = configparser.ConfigParser()
     ini.read_string(block)
     assert ini["filter:viafoura"]["use"] == "egg:viafoura-mw"
@@ -113,9 +151,9 @@ def test_shows_an_ini_file_that_is_one() -> None:
 
 def test_shows_commands_that_exist(tmp_path: Path) -> None:
     """Each command line of the package in a block is one that its parser knows."""
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    lines = [line for block in blocks("sh", PROSE) for line in block.splitlines()]
     commands = {words[-1] for line in lines if "viafoura-mw " in line and (words := shlex.split(line))}
-    inline = set(re.findall(r"`viafoura-mw (\w+)", README))
+    inline = set(re.findall(r"`viafoura-mw (\w+)", PROSE))
     for command in sorted((commands | inline) - {"demo."}):
         done = subprocess.run(
             [sys.executable, "-m", "viafoura_mw", command, "--help"], capture_output=True, check=False
@@ -125,9 +163,9 @@ def test_shows_commands_that_exist(tmp_path: Path) -> None:
 
 def test_names_commands_pictures_and_extras_that_exist() -> None:
     """Each module that is to be run, each picture that is shown, each extra that is to be installed is there."""
-    modules = re.findall(r"python -m (tests[\w.]*)", README)
-    pictures = re.findall(r"\.pictures/[\w.-]+", README)
-    extras = {extra for found in re.findall(r"\[((?:br|zstd|demo|test)[\w,]*)\]", README) for extra in found.split(",")}
+    modules = re.findall(r"python -m (tests[\w.]*)", PROSE)
+    pictures = re.findall(r"\.pictures/[\w.-]+", PROSE)
+    extras = {extra for found in re.findall(r"\[((?:br|zstd|demo|test)[\w,]*)\]", PROSE) for extra in found.split(",")}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
     assert modules
@@ -137,14 +175,35 @@ def test_names_commands_pictures_and_extras_that_exist() -> None:
     assert extras <= project["optional-dependencies"].keys()
 
 
+@pytest.mark.parametrize("name", diagrams.DIAGRAMS)
+def test_shows_the_diagrams_that_a_command_draws(name: str) -> None:
+    """``python -m tests.diagrams`` would change nothing."""
+    assert (ROOT / ".pictures" / name).read_text("utf-8") == diagrams.drawn(diagrams.DIAGRAMS[name])
+
+
+def test_sends_no_address_where_a_source_has_none(viafoura: SimulatedViafoura) -> None:
+    """The setting by which the security model lets a site keep its users' addresses to itself."""
+    (told,) = re.findall(r"`VIAFOURA_USER_EMAIL=(\S+)`", page("security"))
+    of_site = Settings.from_env({**viafoura.environ(), "VIAFOURA_USER": "scope", "VIAFOURA_USER_EMAIL": told})
+
+    async def site(scope: Any, receive: Any, send: Any) -> None:
+        scope["user"] = {"id": "17", "name": "Ann", "email": "ann@site.example"}
+        await HTMLResponse(PAGE)(scope, receive, send)
+
+    anyio.run(call, asgi.ViafouraMiddleware(site, of_site), scope_of(headers={"Accept": "text/html"}))
+
+    (login,) = [each.form for each in viafoura.calls if each.kind == "login"]
+    assert login == {"id": "17", "name": "Ann"}
+
+
 def test_names_each_benchmark() -> None:
     """What the section about speed names is what can be run."""
     benchmarks = {path.stem for path in (ROOT / "tests/bench").glob("*.py")} - {"__init__", "__main__", "pages", "plot"}
-    assert all(f"`{name}`" in README.partition("<!-- speed -->")[2] for name in benchmarks)
+    assert all(f"`{name}`" in page("speed") for name in benchmarks)
 
 
 def test_gives_ci_the_line_that_passes_the_tests() -> None:
     """CI runs exactly the README's line."""
-    (line,) = [block.strip() for block in blocks("sh") if "pytest" in block]
+    (line,) = [line for block in blocks("sh") for line in block.splitlines() if "pytest" in line]
     ci = (ROOT / ".ci/run").read_text("utf-8")
     assert line.replace("pip install", "pip install --quiet") in ci
