@@ -30,7 +30,12 @@ def settings(viafoura: SimulatedViafoura) -> Settings:
 #: What a test needs besides this process, by where it stands: ``-m "not server and not browser and not build"`` is the
 #: inner loop.
 MARKS = {
-    "server": ("tests/servers/", "tests/project/test_samples.py", "tests/project/test_readme_commands.py"),
+    "server": (
+        "tests/servers/",
+        "tests/recipes/test_stacks.py",
+        "tests/project/test_samples.py",
+        "tests/project/test_readme_commands.py",
+    ),
     "browser": ("tests/servers/test_browser.py", "tests/page/test_html_browser.py", "tests/bridge/test_browser"),
     "build": ("tests/project/test_packaging.py", "tests/project/test_readme_commands.py"),
 }

@@ -63,6 +63,7 @@ _NOT_SERVED: Final[Mapping[str, str]] = {
     "gunicorn.app.base": 'GUNICORN_CMD_ARGS="--config python:viafoura_mw.gunicorn"',
     "hypercorn.run": "VIAFOURA_APP, and serve viafoura_mw.asgi:app",
     "granian.server": "VIAFOURA_APP, and serve viafoura_mw.asgi:app or viafoura_mw.wsgi:app",
+    "sanic.cli.app": "VIAFOURA_APP, and serve viafoura_mw.asgi:app by an ASGI server: Sanic's own calls no application",
 }
 _LEFT: Final = "what it serves is left as it is"
 

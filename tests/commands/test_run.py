@@ -491,6 +491,7 @@ class TestStart:
             ("gunicorn.app.base", "GUNICORN_CMD_ARGS"),
             ("hypercorn.run", "VIAFOURA_APP"),
             ("granian.server", "VIAFOURA_APP"),
+            ("sanic.cli.app", "VIAFOURA_APP"),
         ],
     )
     def test_a_server_with_a_way_of_its_own_is_told(self, module: str, instead: str) -> None:

@@ -254,6 +254,23 @@ def test_a_transport_gets_without_credentials(monkeypatch: pytest.MonkeyPatch, t
     assert (provider.paths, provider.authorizations) == (["/keys", "/moved"], [None, None])
 
 
+def test_a_set_without_end_is_not_read(caplog: pytest.LogCaptureFixture) -> None:
+    """Of an answer no more is read than any has."""
+    member = json.dumps(jwk("RSA", "RS256", kid="a"))
+    with serving(f'{{"keys": [{", ".join([member] * 5000)}]}}'.encode()) as provider:
+        transport = Transport()
+        some = FetchedKeys(
+            f"{provider.url}/keys",
+            ["RS256"],
+            lambda job: job(None) or True,
+            Notices(),
+            transport=lambda: transport,
+        )
+        assert (kids(some.find("a")), kids(some.find("a"))) == ([], [])
+        transport.close()
+    assert caplog.messages[0].startswith("VIAFOURA_JWT_JWKS_URL: no keys could be had (")
+
+
 Page = Callable[[str], bytes]
 
 

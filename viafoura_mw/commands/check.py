@@ -30,7 +30,7 @@ from viafoura_mw.loading import load, without_arguments
 from viafoura_mw.response.request import RequestRules
 from viafoura_mw.runtime import viafoura_of
 from viafoura_mw.settings import Settings, named_application
-from viafoura_mw.user.sources import Source
+from viafoura_mw.user.sources import LENT, Source
 from viafoura_mw.user.user import User
 from viafoura_mw.viafoura.client import Session
 
@@ -267,11 +267,11 @@ def _user(settings: Settings, loaded: _Loaded | None) -> Checks:
     is_asgi = loaded.is_asgi if loaded else None
     try:
         presets = _presets(settings, is_asgi)
-        hopeless = list(_hopeless(settings, loaded)) if loaded else []
+        unreached = list(_unreached(settings, loaded)) if loaded else []
     except Exception as error:  # a framework that is only half there
         yield Check("user", State.WARNING, f"whether a framework runs cannot be told ({type(error).__name__})")
         return
-    yield from each("user", State.WARNING, hopeless)
+    yield from each("user", State.WARNING, unreached)
     for name, where in presets:
         preset = settings.preset(name)
         fields = preset.sources
@@ -290,18 +290,14 @@ def _user(settings: Settings, loaded: _Loaded | None) -> Checks:
             yield Check("user", State.WARNING, f"an {door} application has no {absent}: what is read of it is empty")
 
 
-def _hopeless(settings: Settings, loaded: _Loaded) -> Iterator[str]:
-    """Why nobody can ever be read, where that is certain but for a server that sets ``REMOTE_USER``."""
+def _unreached(settings: Settings, loaded: _Loaded) -> Iterator[str]:
+    """Why the users of frameworks that run are not seen, and what to set."""
     from viafoura_mw.user import frameworks
-    from viafoura_mw.user.frameworks.running import instances
 
-    if settings.user_id or loaded.is_asgi or settings.user not in ("auto", *_KEEP_TO_THEMSELVES):
-        return
-    running = frameworks.recognised(asgi=False)
-    for preset, (module, name, sentence) in _KEEP_TO_THEMSELVES.items():
-        kind = getattr(sys.modules.get(module), name, None)
-        if settings.user in ("auto", preset) and running is None and kind is not None and instances(kind):
-            yield sentence
+    asgi = bool(loaded.is_asgi)
+    lent = any(source.kind in LENT for source in settings.user_id)
+    if (lent or not settings.user_id) and frameworks.recognised(asgi=asgi) is None:
+        yield from frameworks.unreached(settings.user, asgi=asgi, lent=lent)
 
 
 def _presets(settings: Settings, is_asgi: bool | None) -> tuple[tuple[str, str], ...]:
@@ -314,23 +310,6 @@ def _presets(settings: Settings, is_asgi: bool | None) -> tuple[tuple[str, str],
     from viafoura_mw.user import frameworks
 
     return ((frameworks.recognised(asgi=is_asgi) or ("scope" if is_asgi else "remote-user"), ""),)
-
-
-#: By the preset that needs more: the class whose instances show that the framework runs, and what to do.
-_KEEP_TO_THEMSELVES: Final = {
-    "flask-login": (
-        "flask",
-        "Flask",
-        "Flask runs without Flask-Login: nobody is ever read, unless the server sets REMOTE_USER; if a view keeps the "
-        "user in the session, as session['user_id'], set VIAFOURA_USER_ID=session:user_id",
-    ),
-    "pyramid": (
-        "pyramid.router",
-        "Router",
-        "Pyramid runs without a security policy: nobody is ever read, unless the server sets REMOTE_USER; set a policy "
-        "with config.set_security_policy(), or VIAFOURA_USER_ID",
-    ),
-}
 
 
 def _places(sources: Iterable[Source]) -> str:

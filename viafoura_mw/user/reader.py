@@ -158,12 +158,17 @@ class UserReader:
     def _preset(self) -> Preset | None:
         """The preset; ``None`` while it cannot be told which framework runs."""
         if self._settled is None:
+            asgi = self._otherwise == "scope"
             try:
-                name = frameworks.recognised(asgi=self._otherwise == "scope") or self._otherwise
+                recognised = frameworks.recognised(asgi=asgi)
+                unreached = () if recognised or self._own.id else tuple(frameworks.unreached("auto", asgi=asgi))
             except Exception as error:
                 self._tell("framework", "whether a framework runs cannot be told (%s)", error)
                 return None
+            name = recognised or self._otherwise
             self._notices.tell("preset", logging.INFO, "VIAFOURA_USER=auto: the user is read by preset %s", name)
+            for number, sentence in enumerate(unreached):
+                self._notices.tell(f"unreached:{number}", logging.WARNING, sentence)
             self._settled, self.preset_name = chosen(name, self._own), name
             self._unhooked = self._to_hook()
         return self._settled

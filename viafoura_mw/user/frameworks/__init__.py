@@ -18,6 +18,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from viafoura_mw.user.frameworks import beaker, cherrypy, datasette, django, flask, flask_login, pyramid, quart, zope
 from viafoura_mw.user.frameworks.served import Served, expect, left
+from viafoura_mw.user.frameworks.unreached import sentences as unreached
 from viafoura_mw.user.sources import Absence
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "plain",
     "prepare",
     "recognised",
+    "unreached",
 ]
 
 P = ParamSpec("P")

@@ -1,0 +1,233 @@
+"""The recipes of signed tokens, each with a token that is shaped as its provider's public documents say.
+
+The recipe's variables are set as they stand, but for the place of the keys: a server on loopback serves a JWKS at the
+path of the recipe's address, or a file has the recipe's PEM.
+"""
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+pytest.importorskip("jwt", reason="PyJWT is not installed")
+pytest.importorskip("cryptography", reason="cryptography is not installed")
+
+from tests.support.doors import HTML, PAGE, environ_of
+from tests.support.recipes import RECIPES
+from tests.user.test_jwt import jwk, pair, public_pem, signed
+from viafoura_mw import Settings, wsgi
+from viafoura_mw.testing import SimulatedViafoura
+from viafoura_mw.testing.service import Account
+
+PATIENCE = 30.0
+HOUR = {"iat": -60, "exp": 3600}  # seconds from now
+
+
+@dataclass(frozen=True)
+class Provider:
+    """What a provider signs, how, and whom Viafoura is to know by it; ``source``: its own documents.
+
+    ``carrier``: the request header that has ``{token}``. ``keys``: what else its JWKS has. ``padded``: its base64 has
+    what RFC 7515 leaves out.
+    """
+
+    source: str
+    carrier: tuple[str, str]
+    claims: Mapping[str, Any]
+    user: tuple[str, str, str | None]
+    kind: str = "RSA"
+    algorithm: str = "RS256"
+    head: Mapping[str, Any] = field(default_factory=dict)
+    times: Mapping[str, int] = field(default_factory=lambda: HOUR)
+    keys: tuple[Mapping[str, Any], ...] = ()
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    padded: bool = False
+
+    def token(self, **other: Any) -> str:
+        now = int(time.time())
+        claims = {**self.claims, **{name: now + shift for name, shift in self.times.items()}, **other}
+        key = pair(self.kind)
+        if not self.padded:
+            return signed(claims, key, self.algorithm, **self.head)
+        from jwt.algorithms import get_default_algorithms
+
+        head = {"alg": self.algorithm, **self.head, "exp": claims["exp"]}
+        text = ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode() for part in (head, claims))
+        signature = get_default_algorithms()[self.algorithm].sign(text.encode(), key)
+        return f"{text}.{base64.urlsafe_b64encode(signature).decode()}"
+
+
+ARN = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/news/50dc6c495c0c9188"
+PROVIDERS = {
+    "Auth0": Provider(
+        "https://auth0.com/docs/secure/tokens/id-tokens/id-token-structure",
+        ("Cookie", "id_token={token}"),
+        {
+            "name": "Ann Lee",
+            "nickname": "ann",
+            "picture": "https://s.gravatar.com/avatar/ann.png",
+            "updated_at": "2024-03-01T12:00:00.000Z",
+            "email": "ann@site.example",
+            "email_verified": True,
+            "iss": "https://my-domain.auth0.com/",
+            "sub": "auth0|123456",
+            "aud": "my_client_id",
+            "nonce": "n-0S6_WzA2Mj",
+        },
+        ("auth0|123456", "Ann Lee", "ann@site.example"),
+        head={"kid": "NEMyMEFBMzUwMTE1QTNBOUFDMEQ1ODczRjk5NzBGQzY4QTk1Q0ZEOQ"},
+    ),
+    "Keycloak": Provider(
+        "https://www.keycloak.org/docs/latest/server_admin/#_oidc_token_mappers",
+        ("Authorization", "Bearer {token}"),
+        {
+            "jti": "d58f5dc8-fd8f-462b-8a19-716f8f83985b",
+            "iss": "https://id.site.example/realms/news",
+            "aud": "news-site",
+            "sub": "36fa0f91-f94d-4a0c-afed-6b7d952e47da",
+            "typ": "ID",
+            "azp": "news-site",
+            "acr": "1",
+            "sid": "2a88c258-f73a-4103-b862-e1fbd8f4e04e",
+            "email_verified": True,
+            "preferred_username": "ann",
+            "given_name": "Ann",
+            "email": "ann@site.example",
+        },
+        ("36fa0f91-f94d-4a0c-afed-6b7d952e47da", "ann", "ann@site.example"),
+        head={"kid": "nnniBrxL0qhG79pkF3ccQj_l0jDmxKrYYy2YLlEe1s"},
+        keys=({"use": "enc", "alg": "RSA-OAEP", "kid": "another"},),
+    ),
+    "Cloudflare Access": Provider(
+        "https://developers.cloudflare.com/cloudflare-one/identity/authorization-cookie/application-token/",
+        ("Cf-Access-Jwt-Assertion", "{token}"),
+        {
+            "aud": ["32eafc7626e974616deaf0dc3ce63d7bcbed58a2731e84d06bc3cdf1b53c4228"],
+            "email": "ann@site.example",
+            "iss": "https://yourteam.cloudflareaccess.com",
+            "type": "app",
+            "identity_nonce": "6ei69kawdKzMIAPF",
+            "sub": "7335d417-61da-459d-899c-0a01c76a2f94",
+            "country": "US",
+        },
+        ("7335d417-61da-459d-899c-0a01c76a2f94", "ann", "ann@site.example"),
+        head={"kid": "9338abe1baf2fe492f646a736f25afbf7b025e35c627be4f60c414d4c73069b8"},
+        times={**HOUR, "nbf": -60},
+        beside={"public_cert": {"kid": "9338abe1", "cert": "-----BEGIN CERTIFICATE-----"}, "public_certs": []},
+    ),
+    "Google IAP": Provider(
+        "https://cloud.google.com/iap/docs/signed-headers-howto",
+        ("X-Goog-Iap-Jwt-Assertion", "{token}"),
+        {
+            "iss": "https://cloud.google.com/iap",
+            "sub": "accounts.google.com:112233445566778899001",
+            "email": "ann@site.example",
+            "aud": "/projects/123456789/global/backendServices/987654321",
+            "hd": "site.example",
+        },
+        ("accounts.google.com:112233445566778899001", "ann", "ann@site.example"),
+        kind="P-256",
+        algorithm="ES256",
+        head={"kid": "0oeLcQ"},
+        times={"iat": 0, "exp": 600},
+    ),
+    "AWS Application Load Balancer": Provider(
+        "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-authenticate-users.html",
+        ("X-Amzn-Oidc-Data", "{token}"),
+        {
+            "sub": "1234567890",
+            "name": "Ann Lee",
+            "email": "ann@site.example",
+            "username": "ann",
+            "iss": "https://id.site.example",
+        },
+        ("1234567890", "Ann Lee", "ann@site.example"),
+        kind="P-256",
+        algorithm="ES256",
+        head={"typ": "JWT", "kid": "12345678-1234-1234-1234-123456789012", "signer": ARN, "client": "client-id"},
+        times={"exp": 120},
+        padded=True,
+    ),
+}
+
+
+@contextmanager
+def key_server(path: str, document: Mapping[str, Any]) -> Iterator[str]:
+    """The address of a server that serves a JWKS at ``path``, and nothing elsewhere."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(document).encode()
+            self.send_response(200 if self.path == path else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: Any) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}{path}"
+        server.shutdown()
+
+
+@contextmanager
+def settings(title: str, provider: Provider, viafoura: SimulatedViafoura, folder: Path) -> Iterator[Settings]:
+    """The recipe's variables, with its keys where they can be had here."""
+    variables = dict(RECIPES[title].variables)
+    if "VIAFOURA_JWT_KEY_FILE" in variables:
+        pem = folder / "key.pem"
+        pem.write_text(public_pem(provider.kind))
+        variables["VIAFOURA_JWT_KEY_FILE"] = str(pem)
+        yield Settings.from_env({**viafoura.environ(), **variables})
+        return
+    own = jwk(provider.kind, provider.algorithm, kid=provider.head["kid"], use="sig", alg=provider.algorithm)
+    others = [{**own, **other} for other in provider.keys]
+    path = urlsplit(variables["VIAFOURA_JWT_JWKS_URL"]).path
+    with key_server(path, {"keys": [*others, own], **provider.beside}) as url:
+        yield Settings.from_env({**viafoura.environ(), **variables, "VIAFOURA_JWT_JWKS_URL": url})
+
+
+def site(environ: Any, start_response: Any) -> list[bytes]:
+    start_response("200 OK", [HTML])
+    return [PAGE]
+
+
+def is_signed_in(app: Any, provider: Provider, token: str) -> bool:
+    name, value = provider.carrier
+    headers = {"Accept": "text/html", name: value.format(token=token)}
+    return b"data-uid" in b"".join(app(environ_of("GET", "/", headers), lambda *_: None))
+
+
+@pytest.mark.parametrize("title", PROVIDERS)
+def test_signs_in_the_user_of_a_token(title: str, viafoura: SimulatedViafoura, tmp_path: Path) -> None:
+    """By the recipe's lines alone; one that has expired, is not theirs or is meant for others is not believed."""
+    provider = PROVIDERS[title]
+    with settings(title, provider, viafoura, tmp_path) as made:
+        app = wsgi.ViafouraMiddleware(site, made)
+        until = time.monotonic() + PATIENCE
+        while not is_signed_in(app, provider, provider.token()) and time.monotonic() < until:
+            time.sleep(0.02)  # the keys are fetched behind the pages' backs
+
+        assert is_signed_in(app, provider, provider.token())
+        (account,) = viafoura.users.values()
+        assert account == Account(*provider.user, account.user_id)
+        assert not is_signed_in(app, provider, provider.token(exp=1))
+        assert not is_signed_in(app, provider, provider.token()[:-8] + "AAAAAAAA")
+        if made.jwt_issuer:
+            assert not is_signed_in(app, provider, provider.token(iss="https://id.attacker.example"))
+            assert not is_signed_in(app, provider, provider.token(aud="another-site"))
+
+
+def test_every_provider_has_a_recipe() -> None:
+    """And each recipe without a line that starts it is a provider's."""
+    assert {*PROVIDERS} == {title for title, recipe in RECIPES.items() if not recipe.line}

@@ -1,0 +1,42 @@
+"""``.docs/recipes.md``, taken apart: each recipe's block, by its heading."""
+
+import re
+import shlex
+from dataclasses import dataclass
+from typing import Final
+
+from tests.support.readme import ROOT
+
+PAGE: Final = (ROOT / ".docs/recipes.md").read_text("utf-8")
+_SECTION: Final = re.compile(r"^### (?P<title>.+)\n(?P<text>(?:(?!^##).*\n)*)", re.MULTILINE)
+_BLOCK: Final = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a recipe says is to be set, and the ``line`` that starts the site; that is empty where it names none."""
+
+    variables: dict[str, str]
+    line: list[str]
+
+
+def _recipe(block: str) -> Recipe:
+    variables: dict[str, str] = {}
+    words: list[str] = []
+    for line in block.splitlines():
+        words = shlex.split(line, comments=True)
+        if words[:1] == ["export"]:
+            variables.update(word.split("=", 1) for word in words[1:])
+            words = []
+    while words and re.match(r"[A-Z_]+=", words[0]):
+        name, _, value = words.pop(0).partition("=")
+        variables[name] = value
+    return Recipe(variables, words)
+
+
+#: By their headings.
+RECIPES: Final = {
+    section["title"]: _recipe(block[1])
+    for section in _SECTION.finditer(PAGE)
+    if (block := _BLOCK.search(section["text"]))
+}
