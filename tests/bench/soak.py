@@ -45,7 +45,7 @@ START: Final = TAG.removesuffix(b"</script>")
 OURS: Final = re.compile(rb'<script id="viafoura-platform"[^>]*>')
 SERVERS: Final[dict[str, Callable[[int, int], list[str]]]] = {
     "gunicorn": lambda port, processes: [
-        *("gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", str(processes), "--threads", "4"),
+        *("gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", str(processes), "--threads", "8"),
         *("--worker-class", "gthread", "viafoura_mw.wsgi"),
     ],
     "uvicorn": lambda port, processes: [
@@ -277,7 +277,9 @@ def _resident(running: Running, processes: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def soak(server: str, *, processes: int, users: int, seconds: float, pace: float = 50.0) -> Iterator[Soak]:
+def soak(
+    server: str, *, processes: int, users: int, seconds: float, pace: float = 50.0, timeout: float = 10.0
+) -> Iterator[Soak]:
     """Two sites, each with its Viafoura, on a server with so many processes."""
     courier, gazette = Watched("courier"), Watched("gazette")
     with courier, gazette, tempfile.TemporaryDirectory() as folder:
@@ -293,7 +295,7 @@ def soak(server: str, *, processes: int, users: int, seconds: float, pace: float
             "VIAFOURA_APP": f"tests.sites.plain_{'asgi' if server == 'uvicorn' else 'wsgi'}:application",
             "VIAFOURA_SITES_FILE": str(file),
             "VIAFOURA_COOKIE_SECRET": "one secret for both of the sites",
-            "VIAFOURA_TIMEOUT": "10",
+            "VIAFOURA_TIMEOUT": f"{timeout}",
             "PYTHONPATH": str(ROOT),
         }
         with serving(lambda port, _: SERVERS[server](port, processes), environ) as running:

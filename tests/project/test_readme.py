@@ -126,7 +126,8 @@ def test_shows_commands_that_exist(tmp_path: Path) -> None:
 def test_names_commands_pictures_and_extras_that_exist() -> None:
     """Each module that is to be run, each picture that is shown, each extra that is to be installed is there."""
     modules = re.findall(r"python -m (tests[\w.]*)", README)
-    pictures = re.findall(r"\.pictures/[\w.-]+", README)
+    pages = [README, *(page.read_text("utf-8") for page in (ROOT / ".docs").glob("*.md"))]
+    pictures = [picture for page in pages for picture in re.findall(r"\.pictures/[\w.-]+", page)]
     extras = {extra for found in re.findall(r"\[((?:br|zstd|demo|test)[\w,]*)\]", README) for extra in found.split(",")}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
