@@ -497,7 +497,7 @@ class _Response:
         for name, value in headers:  # of every response
             lower = name.lower() if name.__class__ is bytes else _name(name)
             if lower == b"content-type" and "text/html" in _text(value).lower():
-                return runtime.cookie.name in self._cookies or self._reader.may_find(self._root)
+                return runtime.counts_pages or runtime.cookie.name in self._cookies or self._reader.may_find(self._root)
         return False
 
     def _begun(self) -> Exchanging:

@@ -8,7 +8,7 @@ from viafoura_mw import metrics
 from viafoura_mw.bridge.script import rendered
 from viafoura_mw.bridge.site import Bridge
 from viafoura_mw.log import Notices
-from viafoura_mw.metrics import Metrics, SiteMetrics
+from viafoura_mw.metrics import SiteMetrics
 from viafoura_mw.page.codings import understood
 from viafoura_mw.response.cookie import SessionCookie
 from viafoura_mw.response.exchange import Policy
@@ -40,8 +40,9 @@ class Runtime:
 
     ``understood`` are the content codings that pages may come in; ``response_headers`` are the lower-case names of
     those that the application sets for us; ``looks_at_every_response`` says that there is something to do with
-    responses that are no pages; ``is_for_frames`` that the cookie comes back in frames on other sites, where the site's
-    own cookies may stay behind; ``tokens`` finds those of ``jwt:`` sources; ``bridge`` is ``None`` where there is none.
+    responses that are no pages, ``counts_pages`` that there is with pages of visitors who are not signed in;
+    ``is_for_frames`` that the cookie comes back in frames on other sites, where the site's own cookies may stay behind;
+    ``tokens`` finds those of ``jwt:`` sources; ``bridge`` is ``None`` where there is none.
     """
 
     policy: Policy
@@ -54,6 +55,7 @@ class Runtime:
     understood: tuple[str, ...]
     response_headers: frozenset[str]
     looks_at_every_response: bool
+    counts_pages: bool
     is_for_frames: bool
     tokens: Tokens | None
     bridge: Bridge | None = None
@@ -152,7 +154,8 @@ def runtime_of(
         notices=notices,
         understood=understood(),
         response_headers=own_headers,
-        looks_at_every_response=bool(own_headers or settings.logout_paths or settings.debug_header or told),
+        looks_at_every_response=bool(own_headers or settings.logout_paths or settings.debug_header),
+        counts_pages=told is not None,
         is_for_frames=settings.cookie_samesite == "none",
         tokens=_tokens_of(settings, sessions, notices),
         bridge=bridge_of(settings, notices) if settings.bridge else None,
@@ -167,7 +170,7 @@ def served_of(settings: Settings, *, otherwise: str, compose: Compose = runtime_
     if not settings.enabled:
         return Served()
     removed = settings.response_headers
-    told = Metrics(metrics.meter()) if settings.metrics else None
+    told = metrics.of_process() if settings.metrics else None
     runtimes = {
         name: compose(site, otherwise=otherwise, site=name, removed=removed, told=told.of_site(name) if told else None)
         for name, site in settings.each_site

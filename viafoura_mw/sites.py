@@ -40,8 +40,8 @@ OF_THE_PROCESS: Final = (
 LONGEST_HOST: Final = 253  # characters of a domain's name (RFC 1035 §2.3.4 leaves 255 octets for its labels)
 
 _PREFIX: Final = "VIAFOURA_"
-#: RFC 9110 §7.2 and RFC 3986 §3.2.2: a name or an address, then maybe a port; the root's dot belongs to no name here.
-_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z_.-]+?)\.?(?::[0-9]*)?")
+#: RFC 9110 §7.2 and RFC 3986 §3.2.2: a name, maybe with the root's dot, or an address, then maybe a port.
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]\.?|[0-9A-Za-z_.-]+)(?::[0-9]*)?")
 _TABLE_NAME: Final = re.compile(r"\[[0-9a-f:.]+\]|[0-9a-z_.*?-]+")
 _LONGEST_HEADER: Final = LONGEST_HOST + 8  # a dot, a colon, a port
 _REMEMBERED: Final = 1024  # spellings of hosts, per middleware, so that a site's next request costs no search
@@ -140,6 +140,10 @@ def _is_glob(name: str) -> bool:
     return "*" in name or "?" in name
 
 
+def _is_ending(name: str) -> bool:
+    return name.startswith("*.") and not _is_glob(name[1:])
+
+
 def _literals(name: str) -> int:
     return len(name) - name.count("*") - name.count("?")
 
@@ -168,26 +172,37 @@ class Hosts(Generic[_T]):
 
     def __init__(self, sites: Iterable[tuple[str, _T]], otherwise: _T) -> None:
         sites = list(sites)
-        globs = sorted((pair for pair in sites if _is_glob(pair[0])), key=lambda pair: -_literals(pair[0]))
         self._exact: Mapping[str, _T] = {name: site for name, site in sites if not _is_glob(name)}
+        #: Of ``*.gazette.example``, as most globs are: by ``.gazette.example``, so that a hundred cost what one does.
+        self._endings = {name[1:]: site for name, site in sites if _is_ending(name)}
+        globs = sorted(
+            (pair for pair in sites if _is_glob(pair[0]) and not _is_ending(pair[0])),
+            key=lambda pair: -_literals(pair[0]),
+        )
         self._glob = re.compile("|".join(f"({translate(name)})" for name, _ in globs)) if globs else None
-        self._of_globs = [site for _, site in globs]
+        self._of_globs = [(_literals(name), site) for name, site in globs]
         self._otherwise = otherwise
         self._remembered = lru_cache(_REMEMBERED)(self._by_name)
 
     def choose(self, host: str) -> _T:
         """The site of a request's ``Host``; empty where there is none."""
+        if len(host) > _LONGEST_HEADER:  # not even looked for: a visitor may send some kilobytes
+            return self._otherwise
         site = self._exact.get(host)
-        if site is not None:
-            return site
-        return self._remembered(host) if len(host) <= _LONGEST_HEADER else self._otherwise
+        return self._remembered(host) if site is None else site
 
     def _by_name(self, host: str) -> _T:
         if (found := _HOST.fullmatch(host)) is None:
             return self._otherwise
-        name = found[1].lower()
+        name = found[1].lower().removesuffix(".")
         if name in self._exact:
             return self._exact[name]
+        literals, site = 0, self._otherwise
         if self._glob is not None and (matched := self._glob.fullmatch(name)) is not None:
-            return self._of_globs[(matched.lastindex or 1) - 1]
-        return self._otherwise
+            literals, site = self._of_globs[(matched.lastindex or 1) - 1]
+        dot = name.find(".")
+        while dot >= 0 and len(name) - dot > literals:  # the first ending that there is has the most characters
+            if (ending := name[dot:]) in self._endings:
+                return self._endings[ending]
+            dot = name.find(".", dot + 1)
+        return site

@@ -397,7 +397,7 @@ class _Response:
             if name.__class__ is not str:  # this is asked of every response
                 name = _text(name)
             if name.lower() == "content-type" and "text/html" in _text(field[1]).lower():
-                return runtime.cookie.name in self._cookies or self._reader.may_find(self._root)
+                return runtime.counts_pages or runtime.cookie.name in self._cookies or self._reader.may_find(self._root)
         return False
 
     def _begun(self) -> Exchanging:

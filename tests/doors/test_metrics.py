@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -63,7 +64,9 @@ class Seen:
 def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Seen]:
     seen = Seen()
     monkeypatch.setattr(metrics, "meter", lambda: seen.provider.get_meter("viafoura_mw"))
+    metrics.of_process.cache_clear()
     yield seen
+    metrics.of_process.cache_clear()
     seen.provider.shutdown()
 
 
@@ -244,6 +247,64 @@ def test_the_gauges_are_read_when_they_are_collected(measured: Settings, seen: S
     runtime.policy.budget.give_back(1000, "ann")
 
 
+def test_two_middlewares_of_one_process_are_told_together(measured: Settings, seen: Seen) -> None:
+    """A meter asks only whoever made an instrument first: what the second one counts and holds is not lost."""
+    gets = [through_wsgi(measured), through_wsgi(measured)]
+    runtimes = [served_of(measured, otherwise="scope").runtimes[0] for _ in gets]
+
+    for get in gets:
+        get(Site(), headers=ASKED)
+    for runtime in runtimes:
+        runtime.policy.budget.take(1000, "ann")
+    runtimes[0].sessions._here.get().breaker.open = True
+
+    assert seen.points("viafoura.pages") == {("anonymous",): 2}
+    assert seen.points("viafoura.hold.bytes") == {(): 2000}
+    assert seen.points("viafoura.breaker.open") == {(): 1}
+    for runtime in runtimes:
+        runtime.policy.budget.give_back(1000, "ann")
+
+
+def test_a_forks_child_counts_its_own_pages(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And shares no lock with its parent, which a thread there may hold."""
+    site = metrics.of_process().of_site("")
+    site.page("injected")
+
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    site.page("anonymous")
+
+    assert seen.points("viafoura.pages") == {("anonymous",): 1}
+
+
+def test_pages_of_many_threads_are_all_counted(seen: Seen) -> None:
+    """None is lost where two end at one time."""
+    site = metrics.of_process().of_site("")
+    threads = [threading.Thread(target=lambda: [site.page("injected") for _ in range(2000)]) for _ in range(4)]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert seen.points("viafoura.pages") == {("injected",): 8000}
+
+
+def test_a_page_that_ends_while_another_is_counted_waits_for_nobody() -> None:
+    """The thread that counts may collect garbage meanwhile, which ends a response that nobody read to its end."""
+    counts = metrics.PageCounts()
+
+    class Word(str):
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            counts.add("", "broken-off")
+            return super().__hash__()
+
+    counts.add("", Word("injected"))
+
+    assert counts.numbers()["", "broken-off"] >= 1
+
+
 @both_doors
 def test_names_the_site_where_there_are_several(
     door: Door, settings: Settings, seen: Seen, viafoura: SimulatedViafoura
@@ -294,6 +355,8 @@ def test_nothing_that_is_told_raises_into_a_page(
 
         def create_observable_gauge(self, *_: Any) -> None: ...
 
+        create_observable_counter = create_observable_gauge
+
     monkeypatch.setattr(metrics, "meter", Meter)
 
     assert b"data-sid" in door(measured)(ANN, headers=ASKED).body
@@ -313,6 +376,7 @@ class TestOff:
         assert not settings.metrics
         assert runtime.policy.told is None
         assert not runtime.looks_at_every_response
+        assert not runtime.counts_pages
 
     def test_imports_nothing_of_it(self, viafoura: SimulatedViafoura) -> None:
         """Not even where it is installed."""

@@ -18,8 +18,8 @@ PACKAGE = ROOT.name
 
 #: From the ground up; those of one line know nothing of each other.
 LAYERS = """
-    errors log dotenv interface per_process sites metrics
-    environment
+    errors log dotenv interface per_process sites
+    environment metrics
     user.user user.fields user.once user.sources
     user.presets user.jwt
     settings

@@ -10,6 +10,8 @@ import pytest
 
 from tests.project.test_layers import MODULES, PACKAGE
 from tests.support.readme import ROOT
+from viafoura_mw import Settings
+from viafoura_mw.viafoura import breaker, limits, logins, workers
 
 PAGE = (ROOT / ".docs/operations.md").read_text("utf-8")
 #: What the middleware is, without what is there to try it out.
@@ -94,12 +96,45 @@ def test_tells_of_every_metric() -> None:
         def create_histogram(self, name: str, unit: str, _: str, **__: Any) -> None:
             made.append((name, "histogram", unit))
 
+        def create_observable_counter(self, name: str, _: object, unit: str, __: str) -> None:
+            made.append((name, "counter", unit))
+
         def create_observable_gauge(self, name: str, _: object, unit: str, __: str) -> None:
             made.append((name, "gauge", unit))
 
     importlib.import_module(f"{PACKAGE}.metrics").Metrics(Meter())
 
-    assert [(row[0].strip("`"), row[1], row[2].strip("`")) for row in table("metrics")] == made
+    assert sorted((row[0].strip("`"), row[1], row[2].strip("`")) for row in table("metrics")) == sorted(made)
+
+
+# The fleet.
+
+#: What the formulas of the table know: the code's own numbers, and those that the page assumes.
+NUMBERS = {
+    "readers": 1_000_000,
+    "session_ttl": Settings.__dataclass_fields__["session_ttl"].default,
+    "timeout": Settings.__dataclass_fields__["timeout"].default,
+    **{name: float(value) for name, value in re.findall(r"`(call|token|deploy) = ([\d.]+)`", PAGE)},
+    **{name: getattr(workers, name) for name in ("LOGIN_THREADS", "LOGIN_PLACES", "LOGOUT_THREADS")},
+    **{name: getattr(limits, name) for name in ("A_MINUTE", "AT_ONCE", "FAILED_ANSWERS", "REFUSAL")},
+    **{name: getattr(breaker, name) for name in ("FAILURES", "LONGEST_PAUSE")},
+    "WRONG_CREDENTIALS": logins.WRONG_CREDENTIALS,
+}
+
+
+@pytest.mark.parametrize("row", table("fleet"), ids=lambda row: row[0])
+def test_a_fleets_numbers_are_those_of_their_formula(row: list[str]) -> None:
+    """To two per cent: they are told in round figures."""
+    formula = row[1].strip("`")
+    for processes, told in zip((10, 10_000), row[2:], strict=True):
+        number = eval(formula, {"__builtins__": {}}, {**NUMBERS, "processes": processes})  # the page's own formula
+        assert float(told.split()[0].replace(",", "")) == pytest.approx(number, rel=0.02)
+
+
+def test_a_fleets_formulas_use_every_number() -> None:
+    """So that a bound which is added to the list, and to no row, is seen."""
+    used = {name for row in table("fleet") for name in re.findall(r"[A-Za-z_]+", row[1])}
+    assert used == {*NUMBERS, "processes"}
 
 
 # What a process holds.
@@ -133,6 +168,7 @@ OF_ONE = {
     "page.codings._zstd": "a module that is there or not",
     "response.remembered.remembered": "whoever uses it",
     "per_process.PerProcess": "a process",
+    "metrics.of_process": "a process",
 }
 
 

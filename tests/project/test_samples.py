@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import subprocess
 import sysconfig
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.dashboard import asked, panels
 from tests.support.samples import BEHIND_A_PROXY, BY_SITE, SAMPLES, WITH_METRICS, by_form, copied, sign_out, started
 from tests.support.servers import (
     SERVERS,
@@ -22,6 +24,7 @@ from tests.support.servers import (
     readable_packages,
     serving,
 )
+from viafoura_mw.metrics import SITE
 from viafoura_mw.testing import SimulatedViafoura
 
 # How a reader signs in to each of the sites, and as whom Viafoura is to know them.
@@ -90,20 +93,38 @@ def test_a_reader_is_signed_in_to_viafoura(name: str, viafoura: SimulatedViafour
 
 # With metrics.
 
+QUERIES = [target["expr"] for panel in panels() for target in panel["targets"]]
+
+
+@pytest.mark.skipif(not program("promtool"), reason="prometheus not installed")
+def test_prometheus_understands_each_query_of_the_dashboard(tmp_path: Path) -> None:
+    """As Grafana asks them, with its variables in them."""
+    rules = [{"record": f"query_{number}", "expr": asked(query)} for number, query in enumerate(QUERIES)]
+    (tmp_path / "rules.yml").write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+
+    done = subprocess.run(
+        [program("promtool"), "check", "rules", tmp_path / "rules.yml"], capture_output=True, text=True
+    )
+
+    assert (done.returncode, f"{len(QUERIES)} rules found" in done.stdout) == (0, True), done.stderr
+
 
 def test_the_dashboard_asks_for_metrics_that_there_are(viafoura: SimulatedViafoura) -> None:
     """Each name and label of its queries is one that Prometheus is given; the site's own metrics are there as ever."""
-    dashboard = json.loads((SAMPLES / WITH_METRICS / "dashboard.json").read_text("utf-8"))
-    queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     environ = {"METRICS_PORT": str(free_port()), **viafoura.environ()}
     with copied(WITH_METRICS) as folder, started(folder, "start.sh", environ) as site, Browser(site.port) as browser:
         assert browser.post("/sign-in", reader="Ann").status == 303
         assert browser.get().pair is not None
         told = exchange(int(environ["METRICS_PORT"]), "GET /metrics HTTP/1.1").decode()
 
-    assert {name for query in queries for name in re.findall(r"viafoura_[a-z_]+(?=\{)", query)} <= {
+    assert {name for query in QUERIES for name in re.findall(r"viafoura_[a-z_]+(?=\{)", query)} <= {
         re.split(r"[{ ]", line)[0] for line in told.splitlines()
     }
+    labels = {*re.findall(r'(\w+)="', told), SITE.replace(".", "_")}  # this run has one site
+    assert {label for query in QUERIES for label in re.findall(r'(\w+)=~?"', query)} <= labels
+    assert {
+        label for query in QUERIES for by in re.findall(r"by \(([^)]+)\)", query) for label in by.split(", ")
+    } <= labels
     assert {'outcome="injected"', 'call="login"', 'result="ok"'} <= {*re.findall(r'\w+="\w+"', told)}
     assert "gazette_visits_total" in told
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from viafoura_mw import Settings
 from viafoura_mw.errors import SettingsError
-from viafoura_mw.sites import LONGEST_HOST, Hosts, problems_of_names
+from viafoura_mw.sites import _REMEMBERED, LONGEST_HOST, Hosts, problems_of_names
 
 COURIER = 'site_id = "courier"\napi_key = "the key of the courier"\n'
 GAZETTE = 'site_id = "gazette"\napi_key = "the key of the gazette"\n'
@@ -291,6 +292,31 @@ class TestHosts:
         literals = len({len(re.sub(r"[*?]", "", name)) for name in names}) == 1
         both = any(fnmatchcase(host, one) and fnmatchcase(host, other) for host in hosts)
         assert bool(problems_of_names(names)) == (globs and literals and both)
+
+    @given(
+        st.lists(st.text("ab.*?", min_size=1, max_size=6), min_size=1, max_size=6, unique=True),
+        st.text("ab.", min_size=1, max_size=6),
+    )
+    def test_the_glob_with_the_most_characters_of_its_own_wins(self, names: list[str], host: str) -> None:
+        """Whatever its form: as trying each of them shows."""
+        names = [name for name in names if not name.endswith(".") and ".." not in name]
+        hypothesis.assume(not problems_of_names(names))
+        name = host.removesuffix(".")
+        fitting = [each for each in names if fnmatchcase(name, each) and re.search(r"[*?]", each)]
+        best = max(fitting, key=lambda each: len(re.sub(r"[*?]", "", each)), default="-")
+
+        assert Hosts([(each, each) for each in names], "-").choose(host) == (name if name in names else best)
+
+    def test_remembers_no_more_hosts_than_it_says_and_none_that_is_long(self) -> None:
+        """A visitor who sends another host each time decides nothing about the memory of a process."""
+        hosts = Hosts([("*.a.example", "glob")], "-")
+
+        for number in range(3 * _REMEMBERED):
+            assert hosts.choose(f"{number}.a.example") == "glob"
+            assert hosts.choose(f"{number}{'x' * LONGEST_HOST}.a.example") == "-"
+
+        assert hosts._remembered.cache_info().currsize == _REMEMBERED
+        assert hosts._remembered.cache_info().misses == 3 * _REMEMBERED
 
     def test_no_host_costs_more_than_its_length(self) -> None:
         """A glob of many stars takes no longer than the host is long, squared at most."""

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests import three_processes
+from tests.bench import soak as two_sites
 from tests.hostile import LOGINS, MALLORY, Browser, Door, trial, trials
 from tests.soak import Soak
 from viafoura_mw.testing import Fault, SimulatedViafoura
@@ -91,3 +92,17 @@ def test_who_signs_out_and_in_again_never_gets_the_ended_session_back(name: str)
     assert made.violations == []
     assert made.figures["sign-outs"] == 60
     assert made.figures["sessions ended"] >= 10
+
+
+def test_users_of_two_sites_on_three_processes_get_their_own_sessions_alone() -> None:
+    """Beside hostile ones; a login for each who is due one, and no cookie is valid at the other site."""
+    with two_sites.soak("gunicorn", processes=3, users=60, seconds=60.0, pace=20.0) as made:
+        made.run(threads=8)
+        logins = sum(call.kind == "login" for site in made.sites for call in site.viafoura.calls)
+
+    assert made.violations == []
+    assert made.figures["users"] == 60
+    assert made.figures["cookies brought to the other site"] >= 3
+    assert made.figures["sign-outs"] >= 5
+    due = made.figures["sign-ins served"] + made.figures["pages that were left"]
+    assert logins <= due + 2 * 2 * 3 * LOGINS  # two hostile users at two sites, in three processes
