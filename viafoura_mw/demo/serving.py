@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import logging
 import os
 import secrets
 import socket
@@ -184,6 +185,8 @@ def _serve_wsgi(served: Served, listener: socket.socket, cache: SharedCache | No
     from waitress.server import create_server
 
     app = wrapped_wsgi(served)
+    # How long its queue is says how busy the machine is, which nobody at the demo's terminal can do anything about.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     server = create_server(cached_wsgi(cache, app) if cache else app, sockets=[listener], threads=_THREADS)
     try:
         server.run()
