@@ -1,7 +1,7 @@
 """``python -m tests.pictures [FOLDER]``: the pictures of the demo, as a browser shows it.
 
 Without a folder, the README's are made anew, in ``.pictures/``. With one, it gets many more: phone and desk, light and
-dark, signed in and out, and with Viafoura gone.
+dark, signed in and out, and with Viafoura gone; and the same of ``demo --bridge``, whose pages come from a cache.
 """
 
 import sys
@@ -92,12 +92,42 @@ def album(photographer: Photographer, folder: Path) -> None:
             photographer.press(".reader button")
 
 
+def bridged_album(photographer: Photographer, folder: Path) -> None:
+    """Of ``demo --bridge``: nobody, a reader who came by the widget's own sign-in, and Viafoura gone."""
+    for size, name in ((DESK, "desk"), (PHONE, "phone")):
+        for scheme in ("light", "dark"):
+
+            def shoot(scene: str, name: str = f"{name}-{scheme}") -> None:
+                photographer.shoot(folder / f"bridge-{name}-{scene}.png", whole=True)
+
+            photographer.frame(size, scheme)
+            photographer.open("/")
+            shoot("front")
+            photographer.frame(size, scheme)
+            photographer.open(STORY)
+            shoot("out")
+            photographer.frame(size, scheme)
+            photographer.press(".viafoura-sign-in")
+            photographer.press("button[value=reader-17]")
+            shoot("in")
+            photographer.frame(size, scheme)
+            photographer.press("button[value=gone]")
+            shoot("gone")
+            photographer.frame(size, scheme)
+            photographer.press("button[value=well]")
+            photographer.press(".viafoura-log-out")
+
+
 def main() -> None:
     """Start a demo and a browser, and take the pictures."""
     folder = Path(sys.argv[1]) if sys.argv[1:] else README_PICTURES
     folder.mkdir(parents=True, exist_ok=True)
-    with running_demo() as demo, chromium() as driver:
-        (album if sys.argv[1:] else readme)(Photographer(driver, demo.url), folder)
+    with chromium() as driver:
+        with running_demo() as demo:
+            (album if sys.argv[1:] else readme)(Photographer(driver, demo.url), folder)
+        if sys.argv[1:]:
+            with running_demo("--bridge") as demo:
+                bridged_album(Photographer(driver, demo.url), folder)
 
 
 if __name__ == "__main__":

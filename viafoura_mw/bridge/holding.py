@@ -11,6 +11,7 @@ from fnmatch import translate
 from functools import lru_cache
 from typing import Final
 
+from viafoura_mw.bridge.needles import Needles
 from viafoura_mw.bridge.references import decoded, value_of
 from viafoura_mw.bridge.script import ON_ERROR, OWN_TYPE_ATTRIBUTE, PARKED_TYPE, BridgeScript
 from viafoura_mw.page.html import Attribute, attributes
@@ -48,7 +49,9 @@ class Holding:
     """
 
     def __init__(self, scripts: Iterable[str], path: str, script: BridgeScript) -> None:
-        self._scripts = re.compile("|".join(map(translate, scripts)))
+        globs = [*scripts]
+        self._scripts = re.compile("|".join(map(translate, globs)))
+        self.needles: Needles = Needles(globs)
         # A site's pages have the same few scripts.
         self._remembered = lru_cache(_REMEMBERED)(self._matches)
         self._opening = f'<script src="{path}bridge.js?{script.digest}" async data-cfasync="false"'.encode()

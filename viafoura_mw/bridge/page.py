@@ -11,10 +11,9 @@ from viafoura_mw.bridge.holding import Holding, Left, held, nonce_of
 from viafoura_mw.bridge.policies import Policies
 from viafoura_mw.bridge.references import decoded
 from viafoura_mw.log import Notices
-from viafoura_mw.page.charsets import readable
 from viafoura_mw.page.codings import CodingError
-from viafoura_mw.page.html import Scanner, is_platform, may_have_tag
-from viafoura_mw.page.rewriter import MAX_DECODED, PRESCAN, Coded
+from viafoura_mw.page.html import Scanner, is_platform
+from viafoura_mw.page.rewriter import MAX_DECODED, PRESCAN, Coded, reads_up_to
 
 NO_TAG: Final = "no-tag"
 BRIDGED: Final = "bridged"
@@ -22,8 +21,11 @@ CSP: Final = "csp"
 BEFORE: Final = "before"
 CORRUPT: Final = "corrupt"
 
-#: Bytes that are scanned at once: what follows a held script is scanned anew, and must not be copied for each of many.
+#: Bytes behind the tag that are scanned at once: what follows a held script is scanned anew, and must not be copied for
+#: each of many.
 _SLICE: Final = 32_768
+#: Bytes that are read at a time to find the end of a start tag.
+_STEP: Final = 256
 _MOST_LEFT: Final = 32  # scripts that are told of
 
 
@@ -38,7 +40,7 @@ class HeldScripts:
     def __init__(self, holding: Holding, charset: str | None, policies: Policies, notices: Notices) -> None:
         self.outcome: str = NO_TAG
         self.is_over: bool = False  # nothing more is changed
-        self.came: int = 0  # bytes
+        self.came: int = 0  # bytes, up to the tag at least
         self._holding = holding
         self._charset = charset
         self._policies = policies
@@ -76,26 +78,36 @@ class HeldScripts:
 
     def rewritten(self, chunk: bytes) -> list[bytes]:
         """What may pass when ``chunk`` has come."""
-        if self.is_over:
-            return [chunk]
         out: list[bytes] = []
-        for start in range(0, len(chunk), _SLICE):
-            self._scan(chunk[start : start + _SLICE], out)
+        self._scan(chunk, out)
         return out
 
     def _scan(self, piece: bytes, out: list[bytes]) -> None:
+        if self.is_over:
+            out.append(piece)
+            return
         self.came += len(piece)
-        if len(self._prefix) < PRESCAN:
-            self._prefix += piece[: PRESCAN - len(self._prefix)]
         cut = self._scanner.feed(piece)
+        if len(self._prefix) < PRESCAN and not self.is_set:
+            self._prefix += cut.before[: PRESCAN - len(self._prefix)]
         while cut.tag is not None:
             out += (cut.before, self._edited(cut.tag))
-            if self.is_over:
-                out.append(cut.after)
-                return
             self._scanner.go_on()
+            if not self.is_set or len(cut.after) > _SLICE:
+                for start in range(0, len(cut.after), _SLICE):
+                    self._scan(cut.after[start : start + _SLICE], out)
+                return
             cut = self._scanner.feed(cut.after)
         out.append(cut.before)
+
+    def rewritten_whole(self, page: bytes) -> list[bytes]:
+        """What leaves of a complete page, which is read no further than scripts that are held can be."""
+        start, end, out = 0, self._holding.needles.last(page), list[bytes]()
+        while start < len(page) and not self.is_over and (start < end or self._scanner.is_holding):
+            piece = page[start : max(end, start + _STEP)]
+            self._scan(piece, out)
+            start += len(piece)
+        return [*out, *self.completed(), page[start:]]
 
     def completed(self) -> list[bytes]:
         """What is still held of a tag that was cut."""
@@ -109,7 +121,7 @@ class HeldScripts:
             if len(self.left) < _MOST_LEFT:
                 self.left.append((tag, edited.value))
             return tag
-        if not readable(self._charset, self._prefix):
+        if not reads_up_to(self._prefix, self._charset):
             self.is_over = True
             return tag
         nonce = nonce_of(tag)
@@ -152,9 +164,7 @@ class BridgedPage:
         """A complete body, bridged; ``None`` where it is left as it is."""
         scripts = self._scripts
         if self._coded is None:
-            if not may_have_tag(body):
-                return None
-            pieces = [*scripts.rewritten(body), *scripts.completed()]
+            pieces = scripts.rewritten_whole(body)
             return b"".join(pieces) if scripts.is_set else None
         try:
             return self._whole_coded(self._coded, body)

@@ -25,13 +25,18 @@ MOODS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What every page shows: its own ``path``, who reads it, how Viafoura is, what the ``server`` is, whose it is."""
+    """What every page shows: its own ``path``, who reads it, how Viafoura is, what the ``server`` is, whose it is.
+
+    ``viafoura``: the origin of Viafoura's script, in a page that is one for everybody: who reads it, and how Viafoura
+    is, its scripts find out. Empty in a page that is its reader's own.
+    """
 
     path: str
     reader: Reader | None
     mood: str
     server: str
     name: str = NAME
+    viafoura: str = ""
 
 
 def front_page(view: View) -> str:
@@ -73,13 +78,21 @@ def story_page(view: View, story: Story) -> str:
 </article>
 <section class="comments" aria-labelledby="comments">
   <h2 id="comments">Comments</h2>
-  <p class="widget" id="widget" role="status">Comments are loading.</p>
-  <p class="widget-action"><a href="{_sign_in_link(view)}">{"Change reader" if view.reader else "Sign in"}</a></p>
-  <script id="viafoura-platform" src="/static/viafoura.js"></script>
-  <script src="/static/while-parsing.js"></script>
+  {_widget(view)}
   <ol>{comments}</ol>
 </section>"""
     return _page(view, f"{story.title} · {view.name}", main)
+
+
+def _widget(view: View) -> str:
+    """The place for Viafoura's widget, and the tag: of the simulated script, or of a stand-in of the site's own."""
+    if view.viafoura:
+        return f"""<div class="viafoura widget" id="widget" role="status">Comments are loading.</div>
+  <script id="viafoura-platform" async src="{escape(view.viafoura)}/entry/index.js"></script>"""
+    return f"""<p class="widget" id="widget" role="status">Comments are loading.</p>
+  <p class="widget-action"><a href="{_sign_in_link(view)}">{"Change reader" if view.reader else "Sign in"}</a></p>
+  <script id="viafoura-platform" src="/static/viafoura.js"></script>
+  <script src="/static/while-parsing.js"></script>"""
 
 
 def _comment(comment: Comment) -> str:
@@ -139,6 +152,7 @@ def _page(view: View, title: str, main: str) -> str:
 <meta name="color-scheme" content="light dark">
 <link rel="stylesheet" href="/static/style.css">
 <link rel="icon" href="/static/icon.svg" type="image/svg+xml">
+{'<script src="/static/shared.js"></script>' if view.viafoura else ""}
 <script src="/static/behind.js" defer></script>
 </head>
 <body>
@@ -162,12 +176,18 @@ def _page(view: View, title: str, main: str) -> str:
 
 
 def _who(view: View) -> str:
-    if view.reader is None:
-        link = f'<a class="button" href="{_sign_in_link(view)}">Sign in</a>'
-        return f'<p class="reader"><span>Not signed in</span> {link}</p>'
-    return f"""<form class="reader" method="post" action="/sign-out">
+    """Who reads; a page that is for everybody has both, and its script shows the one that is right."""
+    link = f'<a class="button" href="{_sign_in_link(view)}">Sign in</a>'
+    stranger = f'<p class="reader" id="stranger"><span>Not signed in</span> {link}</p>'
+    if view.viafoura:
+        return f"{stranger}\n  {_known(view, '', 'hidden')}"
+    return _known(view, view.reader.name, "") if view.reader else stranger
+
+
+def _known(view: View, name: str, hidden: str) -> str:
+    return f"""<form class="reader" id="known" method="post" action="/sign-out" {hidden}>
     <input type="hidden" name="back" value="{escape(view.path)}">
-    {_avatar(view.reader.name)}<span id="reader">{escape(view.reader.name)}</span>
+    {_avatar(name)}<span id="reader">{escape(name)}</span>
     <button>Sign out</button>
   </form>"""
 
@@ -188,7 +208,7 @@ def _behind(view: View) -> str:
     <h3 id="behind-tag">The tag, as this browser has it</h3>
     <pre id="tag"><code>needs JavaScript</code></pre>
     <dl>
-      <div hidden><dt>Seen by a script while parsing</dt><dd id="while-parsing"></dd></div>
+{_FACTS_OF_ALL if view.viafoura else _FACTS_OF_ONE}
       <div><dt>Page served in</dt><dd id="served">–</dd></div>
     </dl>
   </section>
@@ -204,6 +224,14 @@ def _behind(view: View) -> str:
     <ol id="calls" class="calls"><li class="none">Nothing yet.</li></ol>
   </section>
 </aside>"""
+
+
+_FACTS_OF_ONE: Final = """\
+      <div hidden><dt>Seen by a script while parsing</dt><dd id="while-parsing"></dd></div>"""
+_FACTS_OF_ALL: Final = """\
+      <div><dt>The bridge was told</dt><dd id="told">–</dd></div>
+      <div><dt>Page came from</dt><dd id="came-from">–</dd></div>
+      <div><dt>Pages that the cache served</dt><dd id="tally">–</dd></div>"""
 
 
 def _how_to_see(view: View) -> str:

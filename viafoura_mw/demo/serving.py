@@ -2,16 +2,19 @@
 
 import contextlib
 import importlib.util
+import logging
 import os
 import secrets
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from viafoura_mw.demo import pages
 from viafoura_mw.demo.behind import Behind
+from viafoura_mw.demo.cache import SharedCache, cached_asgi, cached_wsgi
 from viafoura_mw.demo.readers import SignIn
-from viafoura_mw.demo.site import Site
+from viafoura_mw.demo.site import Edge, Site
 from viafoura_mw.settings import Settings
 from viafoura_mw.sites import Hosts
 from viafoura_mw.testing import SimulatedViafoura
@@ -75,7 +78,7 @@ def simulated(port: int, api_key: str) -> Iterator[SimulatedViafoura]:
         yield viafoura
 
 
-def settings_of(door: Door, viafoura: SimulatedViafoura, cookie_name: str) -> Settings:
+def settings_of(door: Door, viafoura: SimulatedViafoura, port: int) -> Settings:
     """The settings of the middleware around the site: where its reader is, and which Viafoura is asked."""
     wsgi = door == "wsgi"
     return Settings(
@@ -86,8 +89,20 @@ def settings_of(door: Door, viafoura: SimulatedViafoura, cookie_name: str) -> Se
         user_name=parse("environ:courier.reader/name") if wsgi else (),
         user_email=parse("environ:courier.reader/email") if wsgi else (),
         logout_paths=("/sign-out",),
-        cookie_name=cookie_name,
+        cookie_name=f"viafoura_mw_{port}",
         debug_header=True,
+    )
+
+
+def bridged(settings: Settings, port: int) -> Settings:
+    """The same settings for a site whose pages are kept by a cache."""
+    return replace(
+        settings,
+        bridge=("/", "/stories/*"),
+        bridge_user_path="/who",
+        auth_cookies=(f"courier_{port}",),
+        login_url="/sign-in?back={next}",
+        logout_url="/sign-out?back={next}",
     )
 
 
@@ -98,29 +113,37 @@ def serve(
     announce: Callable[[Sequence[tuple[str, str]], str], None],
     *,
     sites: int = 1,
+    bridge: bool = False,
 ) -> None:
     """Serve the demo until it is interrupted.
 
-    ``sites``: 1, or 2 in one process, each with a host and a simulated Viafoura of its own. ``announce`` is told each
-    site's URL and its simulator's, and what serves them. Raises :class:`CannotServe`.
+    ``sites``: 1, or 2 in one process, each with a host and a simulated Viafoura of its own. ``bridge``: behind a cache,
+    its pages bridged. ``announce`` is told each site's URL and its simulator's, and what serves them. Raises
+    :class:`CannotServe`.
     """
     door = picked(wanted)
     server = f"{SERVERS[door]}, {door.upper()}"
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(listening(port))
         port = listener.getsockname()[1]
+        cache = SharedCache() if bridge else None
         served: dict[str, tuple[Site, Settings]] = {}
         places: list[tuple[str, str]] = []
         for host, name in ((HOST, pages.NAME),) if sites == 1 else _TWO:
             # A new key each time: the cookies of a demo that has ended open none of this one's sessions.
             viafoura = stack.enter_context(simulated(0 if served else simulator_port, secrets.token_urlsafe()))
             # Cookies do not know ports: two demos at one time must not sign each other's readers out.
-            site = Site(Behind(viafoura), SignIn(secrets.token_urlsafe(), f"courier_{port}"), server, name)
-            served[host] = site, settings_of(door, viafoura, f"viafoura_mw_{port}")
+            sign_in = SignIn(secrets.token_urlsafe(), f"courier_{port}")
+            edge = Edge(viafoura.url, cache.tally) if cache else None
+            settings = settings_of(door, viafoura, port)
+            served[host] = (
+                Site(Behind(viafoura), sign_in, server, name, edge),
+                bridged(settings, port) if bridge else settings,
+            )
             places.append((f"http://{host}:{port}/", viafoura.url))
         announce(places, server)
         with contextlib.suppress(KeyboardInterrupt):
-            (_serve_wsgi if door == "wsgi" else _serve_asgi)(served, listener)
+            (_serve_wsgi if door == "wsgi" else _serve_asgi)(served, listener, cache)
 
 
 def _settings(served: Served) -> Settings:
@@ -158,20 +181,22 @@ def wrapped_asgi(served: Served) -> "ASGIApp":
     return ViafouraMiddleware(application, _settings(served))
 
 
-def _serve_wsgi(served: Served, listener: socket.socket) -> None:
+def _serve_wsgi(served: Served, listener: socket.socket, cache: SharedCache | None) -> None:
     from waitress.server import create_server
 
-    server = create_server(wrapped_wsgi(served), sockets=[listener], threads=_THREADS)
+    app = wrapped_wsgi(served)
+    # How long its queue is says how busy the machine is, which nobody at the demo's terminal can do anything about.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    server = create_server(cached_wsgi(cache, app) if cache else app, sockets=[listener], threads=_THREADS)
     try:
         server.run()
     finally:
         server.close()
 
 
-def _serve_asgi(served: Served, listener: socket.socket) -> None:
+def _serve_asgi(served: Served, listener: socket.socket, cache: SharedCache | None) -> None:
     import uvicorn
 
-    config = uvicorn.Config(
-        wrapped_asgi(served), lifespan="off", log_level="warning", timeout_graceful_shutdown=_LONGEST_PAGE
-    )
+    app = cached_asgi(cache, wrapped_asgi(served)) if cache else wrapped_asgi(served)
+    config = uvicorn.Config(app, lifespan="off", log_level="warning", timeout_graceful_shutdown=_LONGEST_PAGE)
     uvicorn.Server(config).run(sockets=[listener])

@@ -4,14 +4,15 @@ Beside the news it lets its readers look behind the page, at the simulated Viafo
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from importlib.resources import files
 from typing import Final, Protocol
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from viafoura_mw.demo import pages
+from viafoura_mw.demo.cache import Tally
 from viafoura_mw.demo.readers import READERS, Reader, SignIn, guest
 from viafoura_mw.demo.stories import STORIES
 
@@ -25,12 +26,11 @@ _STATIC: Final = {
 }
 _READERS: Final = {reader.id: reader for reader in READERS}
 _STORIES: Final = {story.path: story for story in STORIES}
-_SECURITY: Final = [
-    ("Content-Security-Policy", "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"),
-    ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "same-origin"),
-]
+_POLICY: Final = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+_SECURITY: Final = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "same-origin")]
 _NOT_STORED: Final = ("Cache-Control", "no-store")
+#: A browser asks each time; a cache that readers share need not, for a minute.
+_SHARED: Final = ("Cache-Control", "public, max-age=0, s-maxage=60")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +85,28 @@ class Watched(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A cache before the site, for which its pages are the same for everybody.
+
+    ``viafoura``: the origin of Viafoura's script, which such pages load themselves. ``tally``: how the cache has done.
+    """
+
+    viafoura: str
+    tally: Callable[[], Tally]
+
+
 class Site:
     """Answers visits; ``server`` says what it runs on, ``name`` what its pages are headed with."""
 
-    def __init__(self, viafoura: Watched, sign_in: SignIn, server: str, name: str = pages.NAME) -> None:
+    def __init__(
+        self, viafoura: Watched, sign_in: SignIn, server: str, name: str = pages.NAME, edge: Edge | None = None
+    ) -> None:
         self._viafoura = viafoura
         self._sign_in = sign_in
         self._server = server
         self._name = name
+        self._edge = edge
 
     def reader(self, cookies: str) -> Reader | None:
         """The signed-in reader of a ``Cookie`` header."""
@@ -117,16 +131,42 @@ class Site:
             media_type, content = _STATIC[visit.path]
             return _reply(HTTPStatus.OK, media_type, content, ("Cache-Control", "no-cache"))
         if visit.path == "/behind/calls":
-            return _json({"mood": self._viafoura.mood, "calls": [asdict(call) for call in self._viafoura.calls()]})
-        view = pages.View(visit.path, self.reader(visit.cookies), self._viafoura.mood, self._server, self._name)
+            return _json(self._behind())
+        if self._edge is not None and (reply := self._for_everybody(self._edge, visit)):
+            return reply
+        view = self._view(visit.path, visit)
         if visit.path == "/":
             return _page(pages.front_page(view))
         if visit.path == "/sign-in":
             back = _back(_fields(visit.query))
-            return _page(pages.sign_in_page(_seen_from(view, back), back))
+            return _page(pages.sign_in_page(self._view(back, visit), back))
         if story := _STORIES.get(visit.path):
             return _page(pages.story_page(view, story))
-        return _page(pages.not_found_page(_seen_from(view, "/")), HTTPStatus.NOT_FOUND)
+        return _page(pages.not_found_page(self._view("/", visit)), HTTPStatus.NOT_FOUND)
+
+    def _view(self, path: str, visit: Visit) -> pages.View:
+        """A page for its reader; ``path`` is where its forms lead back to."""
+        return pages.View(path, self.reader(visit.cookies), self._viafoura.mood, self._server, self._name)
+
+    def _behind(self) -> Mapping[str, object]:
+        mood = self._viafoura.mood
+        behind = {"mood": mood, "hint": pages.MOODS[mood], "calls": [asdict(call) for call in self._viafoura.calls()]}
+        return behind if self._edge is None else {**behind, "cache": asdict(self._edge.tally())}
+
+    def _for_everybody(self, edge: Edge, visit: Visit) -> Reply | None:
+        """What there is only where a cache stands before the site: its pages, and what their scripts ask."""
+        if visit.path == "/who":
+            reader = self.reader(visit.cookies)
+            return _json({"name": reader and reader.name})
+        if visit.path == "/sign-out" and visit.fetch_site == "same-origin":  # from the widget's log-out
+            return self._signed_out(_fields(visit.query))
+        view = pages.View(visit.path, None, "well", self._server, self._name, edge.viafoura)
+        policy = f"{_POLICY}; script-src 'self' {edge.viafoura}; connect-src 'self' {edge.viafoura}"
+        if visit.path == "/":
+            return _reply(HTTPStatus.OK, _HTML, pages.front_page(view).encode(), _SHARED, policy=policy)
+        if story := _STORIES.get(visit.path):
+            return _reply(HTTPStatus.OK, _HTML, pages.story_page(view, story).encode(), _SHARED, policy=policy)
+        return None
 
     def _done(self, visit: Visit) -> Reply:
         fields = _fields(visit.form)
@@ -134,7 +174,7 @@ class Site:
             case "/sign-in":
                 return self._signed_in(visit, fields)
             case "/sign-out":
-                return _see_other(_back(fields), ("Set-Cookie", self._sign_in.forgetting()))
+                return self._signed_out(fields)
             case "/behind/mood" if fields.get("mood") in pages.MOODS:
                 self._viafoura.become(fields["mood"])
                 return _see_other(_back(fields))
@@ -147,20 +187,17 @@ class Site:
         if reader:
             return _see_other(_back(fields), ("Set-Cookie", self._sign_in.remembering(reader)))
         back = _back(fields)
-        view = pages.View(back, self.reader(visit.cookies), self._viafoura.mood, self._server, self._name)
-        page = pages.sign_in_page(view, back, "Please type a name that can be read aloud.")
+        page = pages.sign_in_page(self._view(back, visit), back, "Please type a name that can be read aloud.")
         return _page(page, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+    def _signed_out(self, fields: Mapping[str, str]) -> Reply:
+        return _see_other(_back(fields), ("Set-Cookie", self._sign_in.forgetting()))
 
     def _pair(self, fields: Mapping[str, str]) -> Reply:
         """Say to the stand-in for Viafoura's script whose session it was given."""
         if self._viafoura.mood in ("gone", "failing"):
             return _empty(HTTPStatus.BAD_GATEWAY)
         return _json({"name": self._viafoura.name_of(fields.get("uid", ""), fields.get("sid", ""))})
-
-
-def _seen_from(view: pages.View, path: str) -> pages.View:
-    """``view`` of a page that is nothing to come back to: its forms lead to ``path``."""
-    return pages.View(path, view.reader, view.mood, view.server, view.name)
 
 
 def _fields(encoded: str) -> dict[str, str]:
@@ -172,12 +209,16 @@ def _fields(encoded: str) -> dict[str, str]:
 
 def _back(fields: Mapping[str, str]) -> str:
     """Where a form leads: a page of this site, and nowhere else."""
-    wanted = fields.get("back", "")
+    try:
+        wanted = urlsplit(fields.get("back", "")).path
+    except ValueError:
+        return "/"
     return wanted if wanted in _STORIES else "/"
 
 
-def _reply(status: HTTPStatus, media_type: str, body: bytes, *headers: tuple[str, str]) -> Reply:
-    return Reply(status, [("Content-Type", media_type), ("Content-Length", str(len(body))), *headers, *_SECURITY], body)
+def _reply(status: HTTPStatus, media_type: str, body: bytes, *headers: tuple[str, str], policy: str = _POLICY) -> Reply:
+    of_body = [("Content-Type", media_type), ("Content-Length", str(len(body)))]
+    return Reply(status, [*of_body, *headers, ("Content-Security-Policy", policy), *_SECURITY], body)
 
 
 def _page(html: str, status: HTTPStatus = HTTPStatus.OK) -> Reply:

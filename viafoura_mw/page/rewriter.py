@@ -34,7 +34,7 @@ class Page:
             self.look_at(body)
             return
         place = find(body)
-        self.found = place is not None and _reads_up_to(body[: min(PRESCAN, place[0])], self._charset)
+        self.found = place is not None and reads_up_to(body[: min(PRESCAN, place[0])], self._charset)
         self._place = place if self.found else None
 
     def look_at(self, chunk: bytes) -> None:
@@ -83,7 +83,7 @@ def _spliced(body: bytes, place: tuple[int, int], session: Session) -> bytes:
     return b"".join((view[:start], with_session(body[start:end], session.user_id, session.id), view[end:]))
 
 
-def _reads_up_to(before: bytes, charset: str | None) -> bool:
+def reads_up_to(before: bytes, charset: str | None) -> bool:
     """Whether a browser reads a tag as one, by the bytes that stand ``before`` it: the page's first 1024 at most.
 
     What stands behind the tag may have come with it or later, and must not decide: however a page is cut, the result is
@@ -110,7 +110,7 @@ class _Finder:
         cut = self._scanner.feed(piece)
         if len(self._prefix) < PRESCAN:
             self._prefix += cut.before[: PRESCAN - len(self._prefix)]
-        if cut.tag is None or _reads_up_to(self._prefix, self._charset):
+        if cut.tag is None or reads_up_to(self._prefix, self._charset):
             return cut
         return Cut(b"".join((cut.before, cut.tag, cut.after)))
 

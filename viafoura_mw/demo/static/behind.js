@@ -16,7 +16,8 @@ const showTag = () => {
   }
   code.textContent = "<script";
   for (const { name, value } of tag.attributes) {
-    code.append("\n  ", element(name.startsWith("data-") ? "mark" : "span", `${name}="${value}"`));
+    const text = value ? `${name}="${value}"` : name;
+    code.append("\n  ", element(name.startsWith("data-") ? "mark" : "span", text));
   }
   code.append(">");
 };
@@ -49,17 +50,39 @@ const showCalls = (calls) => {
   document.querySelector("#calls").replaceChildren(...rows);
 };
 
+// What a page that is the same for everybody cannot know when it leaves the site.
+const showShared = ({ mood, hint, cache }) => {
+  const place = document.querySelector("#tally");
+  if (!place) return;
+  place.textContent = `${cache.served} of ${cache.asked}`;
+  document.querySelector(".hint").textContent = hint;
+  document.querySelectorAll(".moods button").forEach((button) => {
+    button.setAttribute("aria-pressed", String(button.value === mood));
+  });
+};
+
 const look = async () => {
   try {
-    const reply = await fetch("/behind/calls");
-    showCalls((await reply.json()).calls);
+    const behind = await (await fetch("/behind/calls")).json();
+    showCalls(behind.calls);
+    showShared(behind);
   } catch {
     // The demo has ended, or is about to answer again: the next look will tell.
   }
   setTimeout(look, INTERVAL);
 };
 
+const showCameFrom = () => {
+  const [{ serverTiming = [] }] = performance.getEntriesByType("navigation");
+  const place = document.querySelector("#came-from");
+  const cache = serverTiming.find(({ name }) => name === "cache");
+  if (place && cache) place.textContent = cache.description;
+};
+
 showTag();
 showWhileParsing();
+showCameFrom();
+const tag = document.querySelector("#viafoura-platform");
+if (tag) new MutationObserver(showTag).observe(tag, { attributes: true });
 window.addEventListener("load", showServed);
 look();

@@ -23,17 +23,18 @@ A start tag longer than 64 KiB is never matched. A script that a later ``<frames
 has been made, and counts. What scripts write with ``document.write`` cannot be known.
 """
 
-from viafoura_mw.page.html.scanner import Cut, Scanner, find, may_have_tag
-from viafoura_mw.page.html.start_tag import MAX_TAG, Attribute, attributes, is_platform, with_session
+from viafoura_mw.page.html.scanner import Cut, Scanner, find, last_mention
+from viafoura_mw.page.html.start_tag import MAX_TAG, PLATFORM, Attribute, attributes, is_platform, with_session
 
 __all__ = [
     "MAX_TAG",
+    "PLATFORM",
     "Attribute",
     "Cut",
     "Scanner",
     "attributes",
     "find",
     "is_platform",
-    "may_have_tag",
+    "last_mention",
     "with_session",
 ]

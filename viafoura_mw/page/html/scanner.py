@@ -48,6 +48,11 @@ class Scanner:
         """Whether no tag can come any more: it was found, or nothing can be known from here on."""
         return self._tokenizer.finished
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether what was fed last ends in an unfinished start tag that may be one that is wanted."""
+        return self._undecided.gone < len(self._undecided.data)
+
     def go_on(self) -> None:
         """Look for another tag: what follows the last one, ``after``, is to be fed next."""
         self._tokenizer.go_on()
@@ -82,9 +87,12 @@ class Scanner:
 _LONG: Final = 1_000_000
 
 
-def may_have_tag(page: bytes) -> bool:
-    """Whether a complete page spells the id anywhere; most pages are told apart by that alone."""
-    return _mention(page, 0) >= 0 or may_be_spelled(page, 0)
+def last_mention(page: bytes) -> int:
+    """Behind which byte a complete page cannot spell the id; most pages, which nowhere do, are told apart by the 0."""
+    if may_be_spelled(page, 0):
+        return len(page)
+    place = page.rfind(PLATFORM)
+    return place + len(PLATFORM) if place >= 0 else 0
 
 
 def find(page: bytes) -> tuple[int, int] | None:
