@@ -97,7 +97,8 @@ def _bridged(name: str, page: bytes) -> int:
 
 def is_readable(page: bytes) -> bool:
     """Whether the page, as far as it says itself, is in a charset that is a superset of ASCII."""
-    return readable(None, page[:_PRESCAN])
+    place = find(page)
+    return readable(None, page[:_PRESCAN], escapes=place is not None and b"\x1b" in page[: place[0]])
 
 
 def reason(page: bytes) -> str:

@@ -34,7 +34,7 @@ class Page:
             self.look_at(body)
             return
         place = find(body)
-        self.found = place is not None and _reads_up_to(body[: min(PRESCAN, place[0])], self._charset)
+        self.found = place is not None and _reads_up_to(body, place[0], self._charset)
         self._place = place if self.found else None
 
     def look_at(self, chunk: bytes) -> None:
@@ -83,14 +83,15 @@ def _spliced(body: bytes, place: tuple[int, int], session: Session) -> bytes:
     return b"".join((view[:start], with_session(body[start:end], session.user_id, session.id), view[end:]))
 
 
-def _reads_up_to(before: bytes, charset: str | None) -> bool:
-    """Whether a browser reads a tag as one, by the bytes that stand ``before`` it: the page's first 1024 at most.
+def _reads_up_to(body: bytes, place: int, charset: str | None) -> bool:
+    """Whether a browser reads a tag at this ``place`` as one, by the bytes that stand before it.
 
     What stands behind the tag may have come with it or later, and must not decide: however a page is cut, the result is
     the same. A declaration behind the tag can name a charset that is no superset of ASCII; all of those that browsers
     still read (ISO-2022-JP) read ASCII as ASCII until an ESC comes.
     """
-    return readable(charset, before) and not (charset is None and len(before) < PRESCAN and _ESC in before)
+    escapes = charset is None and body.find(_ESC, 0, place) >= 0
+    return readable(charset, body[: min(PRESCAN, place)], escapes=escapes)
 
 
 class _Finder:
@@ -99,6 +100,7 @@ class _Finder:
     def __init__(self, charset: str | None) -> None:
         self._charset = charset
         self._prefix = b""
+        self._escapes = False
         self._scanner = Scanner()
 
     @property
@@ -110,7 +112,9 @@ class _Finder:
         cut = self._scanner.feed(piece)
         if len(self._prefix) < PRESCAN:
             self._prefix += cut.before[: PRESCAN - len(self._prefix)]
-        if cut.tag is None or _reads_up_to(self._prefix, self._charset):
+        if self._charset is None and not self._escapes:
+            self._escapes = _ESC in cut.before
+        if cut.tag is None or readable(self._charset, self._prefix, escapes=self._escapes):
             return cut
         return Cut(b"".join((cut.before, cut.tag, cut.after)))
 
