@@ -14,7 +14,7 @@ from concurrent.futures import wait as wait_for
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
-from io import BytesIO
+from io import SEEK_END, BytesIO, IOBase
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -93,7 +93,7 @@ class ViafouraMiddleware:
             iterable = self._app(environ, response.start_response)
         except BaseException:
             with suppress(Exception):  # what the application raised is what is to be seen
-                response.end(returned=False)
+                response.end()
                 response.give_to_server()
             raise
         return iterable if response.is_untouched else _body(response, iterable)
@@ -450,6 +450,11 @@ class _Response:
         return self._gone
 
     @property
+    def file_wrapper(self) -> Any:
+        """What the server offers for files."""
+        return self._environ.get("wsgi.file_wrapper")
+
+    @property
     def is_settled(self) -> bool:
         """Whether all that is still to come passes as it comes."""
         return self._is_aside or self._exchange is None
@@ -481,11 +486,15 @@ class _Response:
         if self._exchange is not None and not self._is_aside:
             self._carry_out(self._exchange, self._exchange.chunk(b"", None, last=True))
 
-    def end(self, *, returned: bool) -> None:
-        """Let go of what is held, where the application is done before its response is complete."""
+    def end(self) -> None:
+        """Let go of what is held, where the application is done before its response is complete.
+
+        Where it has raised, the server gets the head as well, as it would have got it from the application: some
+        servers put their error page in its place, and others (uWSGI, cheroot, Granian) send it.
+        """
         self._restore()
         if self._exchange is not None and not self._is_aside:
-            self._carry_out(self._exchange, self._exchange.ended(returned=returned))
+            self._carry_out(self._exchange, self._exchange.ended(returned=True))
 
     # What the exchange says.
 
@@ -607,18 +616,49 @@ def _body(response: _Response, iterable: Any) -> Iterable[bytes]:
     if isinstance(iterable, bytes | bytearray | memoryview):
         iterable = [bytes(iterable)]  # uWSGI takes a string for its one chunk
     if not (hasattr(iterable, "__iter__") or hasattr(iterable, "__getitem__")):
-        response.end(returned=True)  # None, or a server's own word for "it is done": the server knows what it means
+        response.end()  # None, or a server's own word for "it is done": the server knows what it means
         response.close()
         return iterable  # type: ignore[no-any-return]
     body = _Body(response, iterable)
+    is_list = isinstance(iterable, list | tuple)
+    file = None if is_list else _file_behind(iterable, response.file_wrapper)
     try:
         body.pull_head()
     except BaseException:  # the server refuses the head, and has nothing that it could close
         body.close()
         raise
-    if isinstance(iterable, list | tuple) and body.is_as_it_came:
+    if not body.is_as_it_came:
+        return body
+    if is_list:
         return _Chunks(iterable, body.close) if response.may_owe_calls else iterable
-    return body
+    if file is not None and not response.may_owe_calls and _is_rewound(*file):
+        return iterable  # type: ignore[no-any-return]
+    return _OneChunk(body) if body.is_one_chunk else body
+
+
+def _file_behind(iterable: Any, wrapper: Any) -> tuple[Any, int] | None:
+    """The file that an iterable reads, and where it stands; ``None`` if there is none that could be read anew.
+
+    Servers know the iterables of their ``wsgi.file_wrapper`` again: they send the file themselves, or take the length
+    from it. uWSGI's wrapper gives the file.
+    """
+    if isinstance(wrapper, type) and isinstance(iterable, wrapper):
+        file = getattr(iterable, "filelike", None) or getattr(iterable, "file", None)  # waitress calls it "file"
+    else:
+        file = iterable if isinstance(iterable, IOBase) else None
+    try:
+        return None if file is None else (file, file.tell())
+    except Exception:  # a pipe, or something else that only reads
+        return None
+
+
+def _is_rewound(file: Any, place: int) -> bool:
+    try:
+        file.seek(0, SEEK_END)  # to the place alone might not move the descriptor, by which servers send
+        file.seek(place)
+    except Exception:
+        return False
+    return True
 
 
 def _has_one(iterable: Iterable[bytes]) -> bool:
@@ -637,16 +677,32 @@ class _Chunks(list[bytes]):
         self.close = close
 
 
+class _OneChunk:
+    """A body that says that it has one chunk, as the application's iterable does: servers take its length then."""
+
+    __slots__ = ("_body", "close")
+
+    def __init__(self, body: "_Body") -> None:
+        self._body = body
+        self.close = body.close
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._body
+
+
 class _Body:
     """An application's iterable, from which chunks are pulled until the head may leave, and then as the server asks."""
 
-    __slots__ = ("_ended", "_error", "_is_one_chunk", "_iterable", "_iterator", "_response")
+    __slots__ = ("_ended", "_error", "_iterable", "_iterator", "_response", "is_one_chunk")
 
     def __init__(self, response: _Response, iterable: Iterable[bytes]) -> None:
         self._response = response
         self._iterable = iterable
         self._iterator: Iterator[bytes] | None = None
-        self._is_one_chunk = _has_one(iterable)
+        self.is_one_chunk = _has_one(iterable)
         self._ended = False
         self._error: BaseException | None = None
 
@@ -656,7 +712,7 @@ class _Body:
         response = self._response
         if response.is_body_changed or response.wrote or self._error is not None:
             return False
-        return response.has_head_left and response.is_settled
+        return response.is_settled
 
     def pull_head(self) -> None:
         """Pull chunks until the head has been given to the server, or cannot be."""
@@ -674,9 +730,9 @@ class _Body:
         except BaseException as error:
             self._error = error
             with suppress(Exception):  # what the application raised is what is to be seen
-                self._response.end(returned=False)
+                self._response.end()
         else:
-            self._response.take(chunk, last=self._is_one_chunk)
+            self._response.take(chunk, last=self.is_one_chunk)
 
     def __iter__(self) -> Iterator[bytes]:
         return self

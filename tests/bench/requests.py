@@ -316,7 +316,7 @@ def _serve(door: str, variant: str, case: Case, port: int) -> None:
         return
     from gunicorn.app.base import BaseApplication
 
-    class Server(BaseApplication):  # type: ignore[misc]
+    class Server(BaseApplication):
         def load_config(self) -> None:
             for name, value in {"bind": f"127.0.0.1:{port}", "worker_class": "gthread", "loglevel": "critical"}.items():
                 self.cfg.set(name, value)

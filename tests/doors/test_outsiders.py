@@ -73,7 +73,7 @@ def test_the_server_judges_a_second_head_without_an_error(settings: Settings, *,
 
 @both_doors
 @pytest.mark.parametrize("coding", ["identity", "gzip"])
-@pytest.mark.parametrize("before", [b"", DECLARES, b"\x1b(J"])
+@pytest.mark.parametrize("before", [b"", DECLARES, b"\x1b(J", b"-" * 1100 + DECLARES + b"\x1b$B"])
 @pytest.mark.parametrize("behind", [b"", DECLARES])
 def test_a_charset_decides_alike_however_the_page_is_cut(
     door: Door, settings: Settings, coding: str, before: bytes, behind: bytes

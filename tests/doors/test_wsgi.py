@@ -1,11 +1,16 @@
 """What is the WSGI door's own: PEP 3333 to the letter."""
 
+import io
+import os
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
+from wsgiref.util import FileWrapper
 
 import pytest
+from waitress.buffers import ReadOnlyFileBasedBuffer
 
 from tests.support.doors import HTML, PAGE, environ_of
 from tests.support.wsgi_server import BROWSER, Closing, Server, signed_in
@@ -166,7 +171,7 @@ class TestExceptions:
     """The application's own exceptions pass through unchanged."""
 
     def test_that_it_raises_when_called(self, settings: Settings) -> None:
-        """An exception from the application's call leaves as it is, without a head."""
+        """An exception from the application's call leaves as it is; the server has the application's head."""
         error = LookupError("the site's own")
 
         def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -178,7 +183,8 @@ class TestExceptions:
         with pytest.raises(LookupError) as raised:
             ViafouraMiddleware(application, settings)(environ_of(), server.start_response)
         assert raised.value is error
-        assert server.heads == []
+        assert server.heads == [("200 OK", [HTML])]
+        assert server.chunks == []
 
     def test_that_it_raises_when_called_after_it_has_written(self, settings: Settings) -> None:
         """What was written before is not lost."""
@@ -202,13 +208,13 @@ class TestExceptions:
         assert body.closed == 1
 
     def test_that_its_iterable_raises_at_once(self, settings: Settings) -> None:
-        """Without a byte there is no head either, so that the server can answer with its error page."""
+        """The server has the head, as it has without the middleware: it sends it, or its error page in its place."""
         server = Server()
         app = ViafouraMiddleware(signed_in(Closing(error=LookupError())), settings)
         iterable = app(environ_of(), server.start_response)
         with pytest.raises(LookupError):
             next(iter(iterable))
-        assert server.heads == []
+        assert server.heads == [("200 OK", [HTML])]
 
 
 class TestSecondHead:
@@ -312,12 +318,78 @@ def test_serves_an_application_that_is_wrapped_twice_once(settings: Settings, vi
 
 def test_sets_the_pair_in_a_page_from_a_file_wrapper(settings: Settings) -> None:
     """A page that the application gives as a file is iterated."""
-    import io
-    from wsgiref.util import FileWrapper
-
     page = PAGE + b"x" * 20_000
     body = FileWrapper(io.BytesIO(page))
     assert b"data-sid=" in Server().serve(ViafouraMiddleware(signed_in(body), settings))
+
+
+class Uwsgi:
+    """A wrapper that is a function, and gives the file itself."""
+
+    @staticmethod
+    def wrapper(file: Any, _: int = 0) -> Any:
+        return file
+
+
+@pytest.mark.parametrize("kind", ["wsgiref", "waitress", "uWSGI"])
+def test_returns_the_server_s_own_file_of_a_page_without_the_tag(settings: Settings, kind: str, tmp_path: Path) -> None:
+    """The server knows the file again, takes its length from it and sends it; it stands where it stood."""
+    wrapper: Any = {"wsgiref": FileWrapper, "waitress": ReadOnlyFileBasedBuffer, "uWSGI": Uwsgi.wrapper}[kind]
+    path = tmp_path / "page.html"
+    path.write_bytes(b"xx<p>no tag\n</p>")
+    with path.open("rb") as file:
+        file.seek(2)
+        body = wrapper(file)
+
+        environ = {**environ_of(headers=BROWSER), "wsgi.file_wrapper": wrapper}
+        returned = ViafouraMiddleware(signed_in(body), settings)(environ, Server().start_response)
+
+        assert returned is body
+        assert os.lseek(file.fileno(), 0, os.SEEK_CUR) == file.tell() == 2
+        assert b"".join(returned) == b"<p>no tag\n</p>"
+
+
+class Pipe(io.BytesIO):
+    """What can be read once; ``tells``: it says so only when it is asked to go back."""
+
+    def __init__(self, content: bytes, *, tells: bool) -> None:
+        super().__init__(content)
+        self._tells = tells
+
+    def tell(self) -> int:
+        if self._tells:
+            return 0
+        raise OSError
+
+    def seek(self, *_: int) -> int:
+        raise OSError
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_serves_a_file_that_cannot_be_read_anew(settings: Settings, *, tells: bool) -> None:
+    """A pipe's page without the tag passes as it was read."""
+    assert Server().serve(ViafouraMiddleware(signed_in(Pipe(b"<p>no tag", tells=tells)), settings)) == b"<p>no tag"
+
+
+def test_tells_that_a_page_without_the_tag_has_one_chunk(settings: Settings) -> None:
+    """Servers take the length of a page from its one chunk, whatever kind of iterable gives it."""
+
+    class One(Closing):
+        def __len__(self) -> int:
+            return 1
+
+    body, server = One(b"<p>no tag"), Server()
+    returned = ViafouraMiddleware(signed_in(body), settings)(environ_of(headers=BROWSER), server.start_response)
+    assert len(returned) == 1  # type: ignore[arg-type]
+    assert list(returned) == [b"<p>no tag"]
+    returned.close()  # type: ignore[attr-defined]
+    assert body.closed == 1
+
+
+def test_returns_a_list_that_comes_without_a_head(settings: Settings) -> None:
+    """Granian serves it; whether there must be a head is the server's to judge."""
+    body = [PAGE]
+    assert ViafouraMiddleware(lambda *_: body, settings)(environ_of(), Server().start_response) is body
 
 
 def test_logs_out_where_only_this_thread_can_when_the_page_has_left(

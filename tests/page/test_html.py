@@ -102,6 +102,8 @@ CASES = {
     "doctype": '<!DOCTYPE html PUBLIC ">@',
     "CDATA in HTML": "<![CDATA[>@",
     "CDATA in svg": "<svg><![CDATA[ <p> % ]]></svg>@",
+    "CDATA of several bytes a character": "<svg><![CDATA[ \xe9]]] \xe9]]]></svg>@",
+    "CDATA that a character's second byte may not end": "<svg><![CDATA[ \x81]]><p>%]]></svg>%",
     "CDATA in an integration point": "<svg><desc><![CDATA[ <p> % ]]></desc></svg>@",
     "no CDATA in HTML in an integration point": "<svg><desc><b><![CDATA[>@",
     # RCDATA and RAWTEXT (13.2.5.2, .3, .9 to .14)

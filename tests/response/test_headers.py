@@ -195,6 +195,19 @@ class TestWhatIsRemoved:
         assert without_digests([*headers, ("Server-Timing", "db")]) == [("Server-Timing", "db")]
         assert without_digests([(name.encode(), b"a"), (b"x-checksum", b"1")]) == [(b"x-checksum", b"1")]
 
+    @pytest.mark.parametrize(
+        ("announced", "left"),
+        [
+            ("ETag", []),
+            ("etag, Content-Digest", []),
+            ("ETag, Server-Timing,digest , X-A", [("Trailer", "Server-Timing, X-A")]),
+            ("Server-Timing,X-ETag", [("Trailer", "Server-Timing,X-ETag")]),
+        ],
+    )
+    def test_is_not_announced_as_a_trailer(self, announced: str, left: Headers) -> None:
+        """``Trailer`` names the fields that still come (RFC 9110 §6.6.2)."""
+        assert made_private([("Trailer", announced)]) == [*left, PRIVATE, VARY]
+
     @pytest.mark.parametrize("date", ["Fri, 01 Jan 2999 00:00:00 GMT", "Fri, 01 Jan 2999 00:00:00"])
     def test_invites_no_cache_by_a_time_to_come(self, date: str) -> None:
         """It was the other page's."""
@@ -341,6 +354,13 @@ class TestContentType:
             ("text/html, application/json", ("", None)),
             ("application/json, text/html", ("", None)),
             ("text/html, ", ("", None)),
+            ('text/html; x="; charset=utf-8"; charset=utf-16le', ("text/html", "utf-16le")),
+            ('text/html; x="a, b; charset=utf-8"', ("text/html", None)),
+            ('text/html; x="\\"; charset=utf-8"; charset=big5', ("text/html", "big5")),
+            ('text/html; x=a"b; charset=utf-16', ("text/html", "utf-16")),
+            ('text/html; x="unended; charset=utf-8', ("text/html", None)),
+            ("text/html; charset=; charset=utf-16", ("text/html", "utf-16")),
+            ("text/html; charset", ("text/html", None)),
         ],
     )
     def test_is_what_every_line_says(self, value: str, said: tuple[str, str | None]) -> None:

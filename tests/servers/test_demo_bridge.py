@@ -18,8 +18,8 @@ from viafoura_mw.demo.site import Edge, Site, Visit
 from viafoura_mw.demo.stories import STORIES
 from viafoura_mw.testing import SimulatedViafoura
 
-STORY, OTHER_STORY, _ = (story.path for story in STORIES)
-ADA, BJORN, _ = READERS
+STORY, OTHER_STORY = STORIES[0].path, STORIES[1].path
+ADA, BJORN = READERS[:2]
 PAGE = [("Content-Type", "text/html"), ("Cache-Control", "public, max-age=0, s-maxage=60")]
 
 

@@ -8,7 +8,7 @@ from flask_login import LoginManager, UserMixin, current_user, login_user
 from tests.sites import news
 
 
-class User(UserMixin):  # type: ignore[misc]
+class User(UserMixin):
     """A reader as Flask-Login has them."""
 
     def __init__(self, number: str) -> None:

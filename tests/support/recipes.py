@@ -26,7 +26,7 @@ def _recipe(block: str) -> Recipe:
     for line in block.splitlines():
         words = shlex.split(line, comments=True)
         if words[:1] == ["export"]:
-            variables.update(word.split("=", 1) for word in words[1:])
+            variables.update((name, value) for name, _, value in (word.partition("=") for word in words[1:]))
             words = []
     while words and re.match(r"[A-Z_]+=", words[0]):
         name, _, value = words.pop(0).partition("=")

@@ -29,7 +29,7 @@ TAG = '<script id="viafoura-platform">'
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 
 
-class Member(UserMixin):  # type: ignore[misc]
+class Member(UserMixin):
     """A user of the site."""
 
     def __init__(self, key: str) -> None:

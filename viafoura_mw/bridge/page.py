@@ -13,7 +13,7 @@ from viafoura_mw.bridge.references import decoded
 from viafoura_mw.log import Notices
 from viafoura_mw.page.codings import CodingError
 from viafoura_mw.page.html import Scanner, is_platform
-from viafoura_mw.page.rewriter import MAX_DECODED, PRESCAN, Coded, reads_up_to
+from viafoura_mw.page.rewriter import MAX_DECODED, Ahead, Coded
 
 NO_TAG: Final = "no-tag"
 BRIDGED: Final = "bridged"
@@ -42,10 +42,9 @@ class HeldScripts:
         self.is_over: bool = False  # nothing more is changed
         self.came: int = 0  # bytes, up to the tag at least
         self._holding = holding
-        self._charset = charset
+        self._ahead = Ahead(charset)
         self._policies = policies
         self._notices = notices
-        self._prefix = b""
         #: Scripts that would be held but for where they stand or what they are, and why not.
         self.left: list[tuple[bytes, str]] = []
         self._scanner = Scanner(self)
@@ -88,8 +87,8 @@ class HeldScripts:
             return
         self.came += len(piece)
         cut = self._scanner.feed(piece)
-        if len(self._prefix) < PRESCAN and not self.is_set:
-            self._prefix += cut.before[: PRESCAN - len(self._prefix)]
+        if not self.is_set:
+            self._ahead.add(cut.before)
         while cut.tag is not None:
             out += (cut.before, self._edited(cut.tag))
             self._scanner.go_on()
@@ -121,7 +120,7 @@ class HeldScripts:
             if len(self.left) < _MOST_LEFT:
                 self.left.append((tag, edited.value))
             return tag
-        if not reads_up_to(self._prefix, self._charset):
+        if not self._ahead.is_readable:
             self.is_over = True
             return tag
         nonce = nonce_of(tag)

@@ -9,8 +9,8 @@ from typing import Final
 from viafoura_mw.commands import complain, say
 from viafoura_mw.errors import SettingsError
 from viafoura_mw.log import Notices
-from viafoura_mw.page.charsets import readable
 from viafoura_mw.page.html import find, with_session
+from viafoura_mw.page.rewriter import PRESCAN, Ahead
 from viafoura_mw.runtime import bridge_of
 from viafoura_mw.settings import Settings
 
@@ -35,7 +35,6 @@ _WHY: Final = {
     "before": "it stands before the tag: put the tag before it",
     "csp": "its Content-Security-Policy might not let bridge.js run and ask",
 }
-_PRESCAN: Final = 1024  # bytes in which a page may declare its charset (WHATWG HTML §13.2.3.2)
 _COMPRESSED: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
@@ -97,7 +96,8 @@ def _bridged(name: str, page: bytes) -> int:
 
 def is_readable(page: bytes) -> bool:
     """Whether the page, as far as it says itself, is in a charset that is a superset of ASCII."""
-    return readable(None, page[:_PRESCAN])
+    place = find(page)
+    return Ahead(None).add(page, place[0] if place else PRESCAN).is_readable
 
 
 def reason(page: bytes) -> str:

@@ -97,12 +97,16 @@ def ascii_superset(label: str) -> bool:
     return _canonical(label) in _SUPERSETS
 
 
-def readable(label: str | None, prefix: bytes) -> bool:
+def readable(label: str | None, prefix: bytes, *, escapes: bool = False) -> bool:
     """Whether a page is in a superset of ASCII.
 
     ``label`` is the charset in its header, ``None`` without one. ``prefix`` is the start of its decoded body: 1024
     bytes, or all there is. A declaration inside the page that says UTF-16 is taken at its word, although a browser
     that could read it would know better; one that browsers do not know is passed over, as they do.
+
+    ``escapes``: an ESC stands ahead of what is to be read. Without a label such a page is not read: browsers take a
+    declaration of ISO-2022-JP also from behind the first 1024 bytes, and from behind a script that holds another
+    declaration, and whatever ISO-2022-JP reads otherwise than ASCII stands behind an ESC.
     """
     if prefix.startswith(_UTF_16_OR_32_MARKS):
         return False
@@ -110,7 +114,7 @@ def readable(label: str | None, prefix: bytes) -> bool:
         return True
     if label is not None:
         return ascii_superset(label)
-    if prefix.startswith(_UTF_16_XML):
+    if escapes or prefix.startswith(_UTF_16_XML):
         return False
     if not _may_declare_another(prefix.lower()):
         return True  # whatever the prescan finds, which takes ten times as long

@@ -34,7 +34,7 @@ class Page:
             self.look_at(body)
             return
         place = find(body)
-        self.found = place is not None and reads_up_to(body[: min(PRESCAN, place[0])], self._charset)
+        self.found = place is not None and Ahead(self._charset).add(body, place[0]).is_readable
         self._place = place if self.found else None
 
     def look_at(self, chunk: bytes) -> None:
@@ -83,22 +83,41 @@ def _spliced(body: bytes, place: tuple[int, int], session: Session) -> bytes:
     return b"".join((view[:start], with_session(body[start:end], session.user_id, session.id), view[end:]))
 
 
-def reads_up_to(before: bytes, charset: str | None) -> bool:
-    """Whether a browser reads a tag as one, by the bytes that stand ``before`` it: the page's first 1024 at most.
+class Ahead:
+    """What stands ahead of the tag, as far as it decides how a browser reads the tag, in a page of this ``charset``.
 
     What stands behind the tag may have come with it or later, and must not decide: however a page is cut, the result is
     the same. A declaration behind the tag can name a charset that is no superset of ASCII; all of those that browsers
     still read (ISO-2022-JP) read ASCII as ASCII until an ESC comes.
     """
-    return readable(charset, before) and not (charset is None and len(before) < PRESCAN and _ESC in before)
+
+    __slots__ = ("_charset", "_escapes", "_prefix")
+
+    def __init__(self, charset: str | None) -> None:
+        self._charset = charset
+        self._prefix = b""
+        self._escapes = False
+
+    def add(self, piece: bytes, end: int | None = None) -> "Ahead":
+        """Take the next bytes, those before ``end`` if it is given."""
+        if len(self._prefix) < PRESCAN:
+            space = PRESCAN - len(self._prefix)
+            self._prefix += piece[: space if end is None else min(space, end)]
+        if self._charset is None and not self._escapes:
+            self._escapes = piece.find(_ESC, 0, end) >= 0
+        return self
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether a browser reads a tag that comes now as one."""
+        return readable(self._charset, self._prefix, escapes=self._escapes)
 
 
 class _Finder:
     """Finds the tag in decoded bytes whose charset is a superset of ASCII, or does not find it."""
 
     def __init__(self, charset: str | None) -> None:
-        self._charset = charset
-        self._prefix = b""
+        self._ahead = Ahead(charset)
         self._scanner = Scanner()
 
     @property
@@ -108,9 +127,8 @@ class _Finder:
     def feed(self, piece: bytes) -> Cut:
         """What the scanner gives; a tag in a page that cannot be read is none."""
         cut = self._scanner.feed(piece)
-        if len(self._prefix) < PRESCAN:
-            self._prefix += cut.before[: PRESCAN - len(self._prefix)]
-        if cut.tag is None or reads_up_to(self._prefix, self._charset):
+        self._ahead.add(cut.before)
+        if cut.tag is None or self._ahead.is_readable:
             return cut
         return Cut(b"".join((cut.before, cut.tag, cut.after)))
 

@@ -63,6 +63,8 @@ _ABOUT_KEEPING: Final = re.compile(
     r"!?(?:.*(?:cache|store|max-?age|stale|ttl|revalidate|understand|expires).*|public|private|shared|immutable|durable)"
 )
 _MEMBER: Final = re.compile(r'(?s)(?:[^,"]|"(?:[^"\\]|\\.)*+"?)++')
+#: A parameter's name and its value, quoted or plain (WHATWG MIME Sniffing §4.4): a quote opens at its very start only.
+_PARAMETER: Final = re.compile(r';([^;=]*+)(?:=(?:"((?:[^"\\]|\\.)*+)[^;]*+|([^;]*+)))?', re.DOTALL)
 
 
 def fields(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -89,18 +91,18 @@ def content_type(value: str) -> tuple[str, str | None]:
     """
     charset = None
     media_types = set()
-    for member in value.split(","):
-        media_type, *parameters = member.split(";")
+    for member in _MEMBER.findall(value) or [value]:
+        media_type, _, _ = member.partition(";")
         media_types.add(media_type.strip().lower())
-        charset = _charset(parameters) or charset
+        charset = _charset(member[len(media_type) :]) or charset
     return media_types.pop() if len(media_types) == 1 else "", charset
 
 
-def _charset(parameters: Iterable[str]) -> str | None:
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "charset":
-            return value.strip().strip("\"'").strip() or None
+def _charset(parameters: str) -> str | None:
+    for name, quoted, plain in _PARAMETER.findall(parameters):
+        label: str = (quoted or plain).strip().strip("\"'").strip()
+        if label and name.strip().lower() == "charset":
+            return label
     return None
 
 
@@ -111,7 +113,8 @@ def made_private(headers: Headers) -> Headers:
     varies: list[int] = []
     for name, value in headers:
         lower = name.lower()
-        if lower in _OF_THE_OLD_BODY or (lower == "expires" and _is_to_come(value)):
+        left = _left_of(lower, value)
+        if left is None:
             continue
         if lower == "vary":
             varies.append(len(private))
@@ -120,12 +123,23 @@ def made_private(headers: Headers) -> Headers:
                 said[lower][1].append(value)
                 continue
             said[lower] = (len(private), [value])
-        private.append((name, value))
+        private.append((name, left))
     for lower, (place, values) in said.items():
         private[place] = (private[place][0], _refusal(", ".join(values), lower))
     if "cache-control" not in said:
         private.append(("Cache-Control", _refusal("", "cache-control")))
     return _varying_with_cookie(private, varies)
+
+
+def _left_of(name: str, value: str) -> str | None:
+    """What is left of a field of the old page, ``None`` for nothing; a trailer that is removed is not announced."""
+    if name in _OF_THE_OLD_BODY or (name == "expires" and _is_to_come(value)):
+        return None
+    if name != "trailer":
+        return value
+    announced = [member.strip() for member in value.split(",")]
+    coming = [member for member in announced if member.lower() not in _OF_THE_OLD_BODY]
+    return value if coming == announced else ", ".join(coming) or None
 
 
 def _is_to_come(expires: str) -> bool:

@@ -14,6 +14,8 @@ place. All of them are rare in real pages, and most are errors:
   ``<foreignObject>``, ``<desc>``, ``<mi>``… that come, before svg's own end, after an end tag of what is not open there
   but may be outside, which it then closes, svg and all. An element of SVG's or MathML's own name (``</g>``) may be
   outside only where its start tag was, or where the first such end tag comes behind the first 64 KiB of the page;
+- after a CDATA section whose ``]]>`` comes right behind a byte that is no ASCII: in gb18030, Big5, EUC-KR and Shift_JIS
+  that byte and the ``]`` may be one character, and the section may go on;
 - in HTML inside of svg and math (``<foreignObject>``, ``<desc>``, ``<mi>``…): tables, forms, ruby, and elements that
   are closed in another order than they were opened;
 - more than 100 elements deep in svg, math and templates; there, names longer than 64 bytes and a ``<font>`` or

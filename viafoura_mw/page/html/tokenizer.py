@@ -261,7 +261,13 @@ class Tokenizer:
         return self._skip(tokens.BOGUS_END, 0, data, position)
 
     def _cdata(self, data: bytes, position: int) -> int:
-        return self._skip(tokens.CDATA_END, 2, data, position)
+        end = tokens.CDATA_END.search(data, position)
+        if not end:
+            return ~max(position, len(data) - 3)
+        # In gb18030, Big5, EUC-KR and Shift_JIS "]" may be a character's second byte; the charset is not known here.
+        self.finished = len(end[0]) > 3
+        self._state = Tokenizer._data
+        return end.end()
 
     def _skip(self, closing: re.Pattern[bytes], undecided: int, data: bytes, position: int) -> int:
         end = closing.search(data, position)

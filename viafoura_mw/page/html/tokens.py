@@ -115,7 +115,8 @@ SPACES: Final = b"\t\n\f\r "
 
 COMMENT_CLOSED_AT_ONCE: Final = re.compile(rb"-?>")
 COMMENT_END: Final = re.compile(rb"--!?>")
-CDATA_END: Final = re.compile(rb"]]>")
+# With the byte ahead of it, if that is no ASCII.
+CDATA_END: Final = re.compile(rb"[\x80-\xff]?]]>")
 BOGUS_END: Final = re.compile(rb">")
 TEXT_END: Final = {name.encode(): _compile(rf"</{_any_case(name)}(?=[{_WS}/>])") for name in [*_TEXT_NAMES, "script"]}
 _SCRIPT: Final = _any_case("script")
