@@ -322,9 +322,9 @@ class _Response:
         "_has_trailers",
         "_head",
         "_is_aside",
-        "_is_logout",
         "_is_timed",
         "_lock",
+        "_logout_path",
         "_method",
         "_question",
         "_reader",
@@ -344,7 +344,8 @@ class _Response:
         self._server_send = send
         # Now: what is inside may serve a HEAD by a GET, or take a prefix from the path.
         self._method: str = scope["method"]
-        self._is_logout = runtime.rules.knows_logout_paths and runtime.rules.is_logout(self._method, _path(scope))
+        path = _path(scope) if runtime.rules.knows_logout_paths else ""
+        self._logout_path = path if path and runtime.rules.is_logout(self._method, path) else ""
         if not isinstance(scope["headers"], list | tuple):
             scope["headers"] = list(scope["headers"])  # an iterator is not to be used up here
         self._fields = _fields_of(scope["headers"])
@@ -508,8 +509,9 @@ class _Response:
         request = Request(
             method=self._method,
             brought=runtime.cookie.find(self._cookies),
-            is_logout=self._is_logout
+            is_logout=bool(self._logout_path)
             and can_sign_out(self._method, fetch_site, [fields.get(name, "") for name in _PURPOSES]),
+            leads_back=partial(runtime.rules.leads_back, self._logout_path, _host(scope) if self._logout_path else ""),
             secure=_is_secure(scope, fields),
             cross_site=fetch_site == "cross-site",
             in_frame=runtime.is_for_frames and fields.get(b"sec-fetch-dest", "") in FRAMES,

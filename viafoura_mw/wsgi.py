@@ -240,7 +240,7 @@ class _Response:
         "_gone",
         "_headers",
         "_is_aside",
-        "_is_logout",
+        "_logout_path",
         "_method",
         "_question",
         "_reader",
@@ -281,7 +281,8 @@ class _Response:
         self._believed = runtime.proxies.is_configured and self._is_from_proxy()
         # Now: what is inside may serve a HEAD by a GET, or take a prefix from the path.
         self._method: str = environ["REQUEST_METHOD"]
-        self._is_logout = runtime.rules.knows_logout_paths and runtime.rules.is_logout(self._method, _path(environ))
+        path = _path(environ) if runtime.rules.knows_logout_paths else ""
+        self._logout_path = path if path and runtime.rules.is_logout(self._method, path) else ""
         self._cookies: str = environ.get("HTTP_COOKIE") or ""
         self._withheld: dict[str, str] | None = None
         self._bridge = runtime.bridge if question is None and self._is_bridged(runtime.bridge) else None
@@ -405,11 +406,12 @@ class _Response:
         if self._bridge is not None:
             return self._bridge.exchange(self._method, self._spelled)
         fetch_site = environ.get("HTTP_SEC_FETCH_SITE", "")
-        purposes = [environ.get(name, "") for name in _PURPOSES] if self._is_logout else ()
+        purposes = [environ.get(name, "") for name in _PURPOSES] if self._logout_path else ()
         request = Request(
             method=self._method,
             brought=runtime.cookie.find(self._cookies),
-            is_logout=self._is_logout and can_sign_out(self._method, fetch_site, purposes),
+            is_logout=bool(self._logout_path) and can_sign_out(self._method, fetch_site, purposes),
+            leads_back=partial(runtime.rules.leads_back, self._logout_path, environ.get("HTTP_HOST", "")),
             secure=_is_secure(environ),
             cross_site=fetch_site == "cross-site",
             in_frame=runtime.is_for_frames and environ.get("HTTP_SEC_FETCH_DEST", "") in FRAMES,

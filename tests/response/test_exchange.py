@@ -464,6 +464,22 @@ class TestLogOutPage:
         assert bool(stepped.ended) is ended
         assert bool(stepped.value("set-cookie")) is ended
 
+    @pytest.mark.parametrize(
+        ("method", "status", "ended"),
+        [("GET", 301, False), ("GET", 302, False), ("POST", 301, False), ("POST", 308, False), ("POST", 303, True)],
+    )
+    def test_signs_nobody_out_by_a_redirect_to_itself(self, method: str, status: int, ended: bool) -> None:
+        """Its address is spelled otherwise, and the page there may only ask; a form that was sent is another matter."""
+        request = Request(method, is_logout=True, leads_back="/logout/".__eq__)
+        location = [("Location", "/logout/")]
+        stepped = Stepped(NOBODY, cookie=sealed(ANN), status=status, headers=location, request=request)
+        assert bool(stepped.ended) is ended
+
+    def test_signs_out_by_a_redirect_that_leads_nowhere(self) -> None:
+        """A redirect without a ``Location`` is one all the same."""
+        request = Request("GET", is_logout=True, leads_back=lambda location: not location)
+        assert Stepped(NOBODY, cookie=sealed(ANN), status=302, request=request).ended == (SESSION.id,)
+
     def test_signs_out_by_a_post_that_succeeds(self) -> None:
         """A form that was sent is a wish."""
         stepped = Stepped(ANN, cookie=sealed(ANN), request=Request("POST", is_logout=True), headers=[])

@@ -86,6 +86,33 @@ class TestPaths:
         methods = ("POST", "GET", "DELETE", "OPTIONS", "HEAD")
         assert [out.is_logout(method, "/logout") for method in methods] == [True, True, True, False, False]
 
+    @pytest.mark.parametrize(
+        ("location", "leads_back"),
+        [
+            ("/logout/", True),
+            ("logout/", True),
+            ("/logout?next=%2F", True),
+            ("/log%6Fut/", True),
+            ("https://site.example/logout", True),
+            ("//www.site.example:8443/logout/", True),
+            ("/", False),
+            ("?next=%2F", True),
+            ("/logout/done", False),
+            ("/de/logout/", False),
+            ("https://sso.example/logout", False),
+            ("app://site.example/logout", False),
+            ("https://[/logout", False),
+        ],
+    )
+    def test_knows_a_log_out_page_by_another_spelling_of_its_address(self, location: str, leads_back: bool) -> None:
+        """A site that appends a slash, or redirects to https, has not signed anybody out by that."""
+        out = rules(logout_paths=("/logout*",))
+        assert out.leads_back("/logout", "site.example", location) is leads_back
+
+    def test_counts_a_redirect_to_what_is_no_log_out_page(self) -> None:
+        """The page at that address is not looked at: this redirect is all that tells of the sign-out."""
+        assert not rules(logout_paths=("/logout",)).leads_back("/logout", "site.example", "/logout/")
+
     def test_has_no_logout_paths_by_default(self) -> None:
         """No path logs out unless it is named."""
         assert not rules().is_logout("POST", "/logout")

@@ -154,6 +154,7 @@ class TestThreeAnswers:
             ({"user": SimpleNamespace(id=None)}, Nobody()),
             ({"user": {"id": ""}}, Nobody()),
             ({"user": {"is_authenticated": True, "id": ""}}, NotKnown()),
+            ({"user": {"is_authenticated": True, "id": b""}}, NotKnown()),
             ({"user": SimpleNamespace(is_authenticated=True, id=None)}, NotKnown()),
             ({"user": object()}, NotKnown()),
             ({"user": BaseUser()}, NotKnown()),

@@ -370,6 +370,18 @@ def test_a_login_for_who_came_back_serves_their_next_pages(world: World) -> None
         world.clock.pass_(60.0)
 
 
+def test_another_browsers_sign_out_makes_no_login_later_than_this_ones(world: World) -> None:
+    """Two browsers may bring the same cookies, and have signed out at machines whose clocks differ."""
+    session = world.login(not_before=world.clock.now + 4.0)
+    signed_out = world.clock.now + 1.0
+
+    again = world.login(not_before=signed_out)
+
+    assert session
+    assert again
+    assert again.id != session.id
+
+
 def test_a_login_for_another_tab_serves_if_it_is_surely_later(world: World) -> None:
     """The clocks of two machines may differ by seconds."""
     signed_out = world.clock.now
@@ -580,6 +592,18 @@ def test_the_newest_result_is_not_one_that_was_ended(world: World) -> None:
 
     assert world.page(browser=b"x") is None
     assert world.hopeless(browser=b"x")
+
+
+def test_the_newest_result_is_not_older_than_a_minute(world: World) -> None:
+    """Its browser may have signed out at another process, and be back when its ended cookie has passed."""
+    refresh(world)
+    world.workers.refreshes.run()
+    world.clock.pass_(61.0)
+
+    hanging = [world.ask(browser=b"%d" % number) for number in range(2)]
+
+    assert not any(ticket.future.done() for ticket in hanging)
+    assert world.page(browser=b"x") is None
 
 
 def test_a_login_that_was_not_made_is_none_of_the_twelve(world: World) -> None:

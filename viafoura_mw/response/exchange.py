@@ -35,13 +35,14 @@ from viafoura_mw.page.codings import CodingError
 from viafoura_mw.page.rewriter import Page
 from viafoura_mw.response.cookie import Brought, SealedSession, SessionCookie
 from viafoura_mw.response.guard import Looked, Request, look
-from viafoura_mw.response.headers import Headers, made_private, with_cookie, with_length, without_digests
+from viafoura_mw.response.headers import Headers, fields, made_private, with_cookie, with_length, without_digests
 from viafoura_mw.response.hold import HoldBudget
 from viafoura_mw.user.user import Nobody, NotKnown, Reading, User
 from viafoura_mw.viafoura.client import Session
 from viafoura_mw.viafoura.sessions import LoginRequest, Sessions, Ticket
 
 _REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
+_MOVED: Final = frozenset((301, 307, 308))  # a POST that is answered so has done nothing yet
 HOLD: Final = 0.5  # seconds for which the head of a page that comes in pieces may be held
 DEBUG_HEADER: Final = "X-Viafoura-MW"
 
@@ -401,7 +402,15 @@ class Exchange:
         if request.method == "GET" and status not in _REDIRECTS:  # the page may only ask whether to sign out
             self._go(State.READING)
             return [ReadUser(load=True)]
-        return self._signed_out()
+        return self._look() if self._is_moved() else self._signed_out()
+
+    def _is_moved(self) -> bool:
+        """Whether a log-out page answers with a redirect to itself, which is to be asked at its proper address."""
+        request = self._request
+        if self._status not in (_REDIRECTS if request.method == "GET" else _MOVED):
+            return False
+        location = fields(self._headers).get("location", "").strip()
+        return bool(location) and request.leads_back(location)
 
     def _look(self) -> Effects:
         looked = look(self._request.method, self._status, self._headers, self._policy.notices)

@@ -5,7 +5,7 @@ Every reason not to act stands here, once. Neither door decides any of it.
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from viafoura_mw.log import Notices
@@ -22,18 +22,24 @@ _WITHOUT_WHOLE_BODY: Final = frozenset((204, 205, 206, 304))
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
 
+def _nowhere(_location: str) -> bool:
+    return False
+
+
 class Request(NamedTuple):
     """What of a request decides about its response.
 
     ``brought``: its cookies of our name. ``is_logout``: it asks one of the site's log-out pages, in a way that can sign
-    a user out (:func:`can_sign_out`). ``secure``: it came over https. ``cross_site``: the browser called it
-    ``Sec-Fetch-Site: cross-site``. ``in_frame``: its page is for a frame, into which the site's own cookies may not
-    have come. ``peer``: the address from which it came.
+    a user out (:func:`can_sign_out`). ``leads_back``: whether a ``Location`` is that page's own, spelled otherwise
+    (:meth:`~viafoura_mw.response.request.RequestRules.leads_back`). ``secure``: it came over https. ``cross_site``: the
+    browser called it ``Sec-Fetch-Site: cross-site``. ``in_frame``: its page is for a frame, into which the site's own
+    cookies may not have come. ``peer``: the address from which it came.
     """
 
     method: str
     brought: Brought = NOTHING
     is_logout: bool = False
+    leads_back: Callable[[str], bool] = _nowhere
     secure: bool = False
     cross_site: bool = False
     in_frame: bool = False

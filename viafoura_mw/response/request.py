@@ -11,6 +11,7 @@ from contextlib import suppress
 from fnmatch import translate
 from hashlib import sha256
 from typing import Final
+from urllib.parse import unquote
 
 from viafoura_mw.response.known_cookies import NO_SIGN_IN
 from viafoura_mw.response.remembered import for_short_texts
@@ -26,6 +27,7 @@ LONGEST: Final = 64 * 1024
 _LONGEST_ACCEPT: Final = 1024
 
 _REFUSED: Final = re.compile(r";\s*q\s*=\s*0(?:\.0*)?\s*$", re.IGNORECASE)  # RFC 9110 §12.4.2
+_ADDRESS: Final = re.compile(r"(?:(?:[Hh][Tt][Tt][Pp][Ss]?:)?//([^/?#]*+))?([^?#]*+)")  # RFC 3986 appendix B
 _USERNAME: Final = re.compile(r'(?i)(?:^|,)\s*+username\*?+\s*+=\s*+("(?:[^"\\]|\\.)*+"|[^,\s]*+)')  # RFC 7616 §3.4
 
 
@@ -73,6 +75,21 @@ class RequestRules:
         """Whether one of the site's own log-out pages is there, however it is asked for."""
         return bool(self._logout and self._logout.fullmatch(path))
 
+    def leads_back(self, path: str, host: str, location: str) -> bool:
+        """Whether a redirect from a log-out page at ``path`` leads to that page itself, its address spelled otherwise.
+
+        With a slash at its end or without, with another scheme, query or ``www.``. Nobody has signed out yet: the
+        browser asks the page next, if it is one of the log-out pages in that spelling as well.
+        """
+        at = _ADDRESS.match(location)
+        assert at is not None  # every text has a path, be it an empty one
+        if at[1] is not None and _site(at[1]) != _site(host):
+            return False
+        there = unquote(at[2]) or path
+        if not there.startswith("/"):
+            there = path[: path.rindex("/") + 1] + there
+        return there.rstrip("/") == path.rstrip("/") and self.is_logout_path(there)
+
     def may_be_signed_in_by(self, cookies: str) -> bool:
         """Whether a ``Cookie`` header has a cookie by which the site may know a signed-in user.
 
@@ -105,6 +122,10 @@ class RequestRules:
         if session_cookie := self._session_cookie():
             return session_cookie.__eq__
         return _is_unknown
+
+
+def _site(authority: str) -> str:
+    return authority.lower().removeprefix("www.").partition(":")[0]
 
 
 def _any_of(globs: Iterable[str]) -> re.Pattern[str]:

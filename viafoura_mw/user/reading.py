@@ -102,7 +102,7 @@ class Places:
         if isinstance(user, Absence):
             return user
         found = resolve(user, source.steps, place=1)
-        is_empty = found is Absence.NOBODY or (isinstance(found, str) and not found)
+        is_empty = found is Absence.NOBODY or (isinstance(found, str | bytes) and not found)
         # A user without an id is not nobody.
         return Absence.UNASKED if is_empty and says(user, "is_authenticated", otherwise=False) else found
 

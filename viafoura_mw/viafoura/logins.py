@@ -160,8 +160,11 @@ class _Login:
         self.future.set_running_or_notify_cancel()  # from here on, who cancels it does nothing to the others
 
     def serves(self, not_before: float) -> bool:
-        """Whether a browser that signed out at ``not_before`` may have this login's result."""
-        return self.not_before >= not_before or self.since > not_before + OTHER_CLOCKS
+        """Whether a browser that signed out at ``not_before`` may have this login's result.
+
+        A login for a later sign-out may be another browser's, which told its time by another clock.
+        """
+        return self.not_before == not_before or self.since > not_before + OTHER_CLOCKS
 
 
 @dataclass(slots=True)
@@ -405,7 +408,8 @@ class Logins:
         serves_for = REFRESH_INTERVAL if login.kind is _Kind.REFRESH else HAND_OFF
         login.session = session
         login.until = min(self._clock() + serves_for, login.sent + self._session_ttl)
-        _remember(self._newest, login.user.id, login)
+        if login.kind is not _Kind.REFRESH:  # its result lasts longer than an ended cookie tells of a sign-out
+            _remember(self._newest, login.user.id, login)
         # Browsers that nothing tells from each other: only those who waited have the result, and who has the mark.
         self._unlink((login.user.id, b""), login)
 
