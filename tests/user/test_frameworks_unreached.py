@@ -103,8 +103,9 @@ def test_the_log_has_it_once_a_process(
     imported(monkeypatch, "quart", Quart=Application)
     application = Application()
     reader = reader_of("auto", own, asgi=True)
+    no_keys: dict[str, object] = {}
     for _ in range(2):
-        reader.read_free(dict[str, Any]().get, None)
+        reader.read_free(no_keys.get, None)
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert [sentence.partition(" ")[0] for sentence in warnings] == ([] if own.id else ["Quart", "Sanic"])
     assert application
