@@ -62,6 +62,8 @@ _OF_TIMES: Final = frozenset(("x-accel-expires", "x-reverse-proxy-ttl", "x-vc-tt
 _ABOUT_KEEPING: Final = re.compile(
     r"!?(?:.*(?:cache|store|max-?age|stale|ttl|revalidate|understand|expires).*|public|private|shared|immutable|durable)"
 )
+#: What may be dropped, besides those that vary or that a cache goes by.
+_LOOKED_AT: Final = _OF_THE_OLD_BODY | _OF_TIMES | {"expires", "vary", "cache-control"}
 _MEMBER: Final = re.compile(r'(?s)(?:[^,"]|"(?:[^"\\]|\\.)*+"?)++')
 
 
@@ -111,11 +113,14 @@ def made_private(headers: Headers) -> Headers:
     varies: list[int] = []
     for name, value in headers:
         lower = name.lower()
+        if lower not in _LOOKED_AT and not lower.endswith(_OF_DIRECTIVES):
+            private.append((name, value))
+            continue
         if lower in _OF_THE_OLD_BODY or (lower == "expires" and _is_to_come(value)):
             continue
         if lower == "vary":
             varies.append(len(private))
-        elif lower == "cache-control" or lower in _OF_TIMES or lower.endswith(_OF_DIRECTIVES):
+        elif lower != "expires":
             if lower in said:
                 said[lower][1].append(value)
                 continue
@@ -124,7 +129,7 @@ def made_private(headers: Headers) -> Headers:
     for lower, (place, values) in said.items():
         private[place] = (private[place][0], _refusal(", ".join(values), lower))
     if "cache-control" not in said:
-        private.append(("Cache-Control", _refusal("", "cache-control")))
+        private.append(("Cache-Control", "private, no-cache"))
     return _varying_with_cookie(private, varies)
 
 
