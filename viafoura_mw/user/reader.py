@@ -1,7 +1,7 @@
 """The reading of users by what ``VIAFOURA_USER`` says: by one preset, settled once for the process."""
 
 import logging
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -45,9 +45,10 @@ class UserReader:
         self._impersonation = impersonation
         self.preset_name: str = "" if user == "auto" else user  # empty until it is settled
         self._settled: Preset | None = None if user == "auto" else chosen(user, own)
+        self._is_free = self._settled is not None and self._settled.is_free
         early = chosen(otherwise if user == "auto" else user, own)
         sources = early.sources
-        self._early = [source for source in (*sources.id, *early.user_object) if source.kind in _OF_REQUEST]
+        self._early = _by_kind(source for source in (*sources.id, *early.user_object) if source.kind in _OF_REQUEST)
         self._reads_response = any(source.kind == "response" for source in sources.id)
         every = (*sources.id, *sources.name, *sources.email)
         self._environ_keys = tuple({source.steps[0] for source in every if source.kind == "environ"})
@@ -65,12 +66,6 @@ class UserReader:
         """The name of the preset; empty until it is settled."""
         return self.preset_name
 
-    @property
-    def _asks(self) -> bool:
-        """Whether a framework must be asked for anything."""
-        preset = self._preset()
-        return preset is not None and not preset.is_free
-
     # Before the application is called.
 
     def expect(self, request: MutableMapping[str, Any]) -> object:
@@ -83,7 +78,7 @@ class UserReader:
             value = request.get(key)
             if type(value) is str and not value.isascii():  # of ASCII, bytes and text are the same
                 by_server = {**by_server, key: value}
-        if self._settled is not None and self._settled.is_free:
+        if self._is_free:
             return Expected(None, by_server) if by_server else None
         if self._unhooked:
             self._hook()
@@ -107,8 +102,15 @@ class UserReader:
 
     def may_be_set(self, root: Root) -> bool:
         """Whether a user may be found in the request by now; certain only when it says no. Loads nothing."""
-        for source in self._early:  # noqa: SIM110 - any()'s generator would cost every visitor's every request
-            if _may_lead_somewhere(source, root(source.kind)):
+        # Plain loops: this is asked of every visitor's every request, of which most have none of the keys.
+        for kind, keys, sources in self._early:
+            value = root(kind)
+            for key in keys:
+                if type(value) is not dict or key in value:
+                    break
+            else:
+                continue
+            if any(_may_lead_somewhere(source, value) for source in sources):
                 return True
         return False
 
@@ -116,7 +118,10 @@ class UserReader:
 
     def may_find(self, root: Root) -> bool:
         """Whether a reading may find a user; certain only when it says no. Loads nothing."""
-        return self._asks or self._reads_response or self.may_be_set(root)
+        if self._is_free:
+            return self._reads_response or self.may_be_set(root)
+        asks = (preset := self._preset()) is not None and not preset.is_free
+        return asks or self._reads_response or self.may_be_set(root)
 
     def read_free(self, root: Root, expected: object) -> Reading | None:
         """Read the user where that costs no query; ``None`` where a framework must be asked."""
@@ -165,6 +170,7 @@ class UserReader:
                 return None
             self._notices.tell("preset", logging.INFO, "VIAFOURA_USER=auto: the user is read by preset %s", name)
             self._settled, self.preset_name = chosen(name, self._own), name
+            self._is_free = self._settled.is_free
             self._unhooked = self._to_hook()
         return self._settled
 
@@ -202,6 +208,14 @@ def _lending(root: Root, request: Mapping[str, Any]) -> Root:
         return places[kind]() if kind in places else root(kind)
 
     return lending
+
+
+def _by_kind(sources: Iterable[Source]) -> list[tuple[str, tuple[str, ...], tuple[Source, ...]]]:
+    """The sources of each kind, with the keys by which they begin."""
+    kinds: dict[str, list[Source]] = {}
+    for source in sources:
+        kinds.setdefault(source.kind, []).append(source)
+    return [(kind, tuple({found.steps[0] for found in of}), tuple(of)) for kind, of in kinds.items()]
 
 
 def _may_lead_somewhere(source: Source, value: Any) -> bool:
