@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from viafoura_mw.response.remembered import for_short_texts
 
@@ -65,6 +65,34 @@ _ABOUT_KEEPING: Final = re.compile(
 #: What may be dropped, besides those that vary or that a cache goes by.
 _LOOKED_AT: Final = _OF_THE_OLD_BODY | _OF_TIMES | {"expires", "vary", "cache-control"}
 _MEMBER: Final = re.compile(r'(?s)(?:[^,"]|"(?:[^"\\]|\\.)*+"?)++')
+
+
+def as_text(value: Any) -> str:
+    """A header's name or value as text; servers take buffers, and numbers, as well."""
+    if value.__class__ is str:
+        return value
+    if value.__class__ is bytes:
+        return value.decode("latin-1")
+    return bytes(value).decode("latin-1") if isinstance(value, bytearray | memoryview | bytes) else str(value)
+
+
+def without(names: frozenset[str], headers: Iterable[Any]) -> list[Any]:
+    """``headers`` as an application gave them, but for those of these lower-case ``names``."""
+    return [field for field in headers if as_text(field[0]).lower() not in names]
+
+
+def says_html(headers: Iterable[Any]) -> bool:
+    """Whether a head as an application gave it, names in any case, may be a page's. Asked of every response."""
+    for field in headers:
+        name = field[0]
+        if name.__class__ is bytes:
+            if name.lower() != b"content-type":
+                continue
+        elif (name if name.__class__ is str else as_text(name)).lower() != "content-type":
+            continue
+        if "text/html" in as_text(field[1]).lower():
+            return True
+    return False
 
 
 def fields(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -207,8 +235,4 @@ def with_length(headers: Headers, length: int | None) -> Headers:
 
 def without_digests(trailers: Iterable[tuple[_Text, _Text]]) -> list[tuple[_Text, _Text]]:
     """``trailers`` (RFC 9110 §6.5) without what they say of the page as it was."""
-    return [(name, value) for name, value in trailers if _lower(name) not in _OF_THE_OLD_BODY]
-
-
-def _lower(name: str | bytes) -> str:
-    return (name if isinstance(name, str) else name.decode("latin-1")).lower()
+    return [(name, value) for name, value in trailers if as_text(name).lower() not in _OF_THE_OLD_BODY]

@@ -1,0 +1,159 @@
+"""What a WSGI server iterates: an application's iterable, from which chunks are pulled until the head may leave.
+
+An iterable of which nothing is changed, and which can begin anew, goes to the server as the very object that it is.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Any, Protocol
+
+
+class Response(Protocol):
+    """The response whose body it is."""
+
+    @property
+    def ready(self) -> deque[bytes]:
+        """What may leave of the body and has not."""
+
+    @property
+    def has_head_left(self) -> bool:
+        """Whether the head is with the server."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that is still to come passes as it comes."""
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether the head has left, and the body is to leave without anything before, within or behind it."""
+
+    @property
+    def is_body_changed(self) -> bool:
+        """Whether some of the body is not the application's own, or has left already."""
+
+    @property
+    def may_owe_calls(self) -> bool:
+        """Whether there is something to do once the body has left."""
+
+    def take(self, chunk: Any, *, last: bool = False) -> None:
+        """Take the next chunk of the body; what may leave then is ``ready``."""
+
+    def exhausted(self) -> None:
+        """Take the end of the application's iterable."""
+
+    def end(self, *, returned: bool) -> None:
+        """Let go of what is held, where the application is done before its response is complete."""
+
+    def close(self) -> None:
+        """Give back what was held, and make the calls that are owed."""
+
+
+def body_of(response: Response, iterable: Any) -> Iterable[bytes]:
+    """What the server iterates: the application's own iterable, if nothing of it is changed and it can begin anew."""
+    if isinstance(iterable, bytes | bytearray | memoryview):
+        iterable = [bytes(iterable)]  # uWSGI takes a string for its one chunk
+    if not (hasattr(iterable, "__iter__") or hasattr(iterable, "__getitem__")):
+        response.end(returned=True)  # None, or a server's own word for "it is done": the server knows what it means
+        response.close()
+        return iterable  # type: ignore[no-any-return]
+    body = Body(response, iterable)
+    try:
+        body.pull_head()
+    except BaseException:  # the server refuses the head, and has nothing that it could close
+        body.close()
+        raise
+    if isinstance(iterable, list | tuple) and body.is_as_it_came:
+        return Chunks(iterable, body.close) if response.may_owe_calls else iterable
+    return body
+
+
+def _has_one(iterable: Iterable[bytes]) -> bool:
+    """Whether it says that it has one chunk; one that cannot say so may have any number."""
+    try:
+        return len(iterable) == 1  # type: ignore[arg-type]
+    except Exception:
+        return False
+
+
+class Chunks(list[bytes]):
+    """An application's list as it came, after which there is something to do; servers ask a list for its length."""
+
+    def __init__(self, chunks: Iterable[bytes], close: Callable[[], None]) -> None:
+        super().__init__(chunks)
+        self.close = close
+
+
+class Body:
+    """An application's iterable, from which chunks are pulled until the head may leave, and then as the server asks."""
+
+    __slots__ = ("_ended", "_error", "_is_one_chunk", "_iterable", "_iterator", "_response")
+
+    def __init__(self, response: Response, iterable: Iterable[bytes]) -> None:
+        self._response = response
+        self._iterable = iterable
+        self._iterator: Iterator[bytes] | None = None
+        self._is_one_chunk = _has_one(iterable)
+        self._ended = False
+        self._error: BaseException | None = None
+
+    @property
+    def is_as_it_came(self) -> bool:
+        """Whether the body is the application's own, from its first chunk on."""
+        response = self._response
+        if response.is_body_changed or self._error is not None:
+            return False
+        return response.has_head_left and response.is_settled
+
+    def pull_head(self) -> None:
+        """Pull chunks until the head has been given to the server, or cannot be."""
+        while not (self._response.has_head_left or self._ended or self._error or self._response.ready):
+            self._pull()
+
+    def _pull(self) -> None:
+        try:
+            if self._iterator is None:
+                self._iterator = iter(self._iterable)
+            chunk = next(self._iterator)
+        except StopIteration:
+            self._ended = True
+            self._response.exhausted()
+        except BaseException as error:
+            self._error = error
+            with suppress(Exception):  # what the application raised is what is to be seen
+                self._response.end(returned=False)
+        else:
+            self._response.take(chunk, last=self._is_one_chunk)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        ready = self._response.ready
+        while not ready:
+            if self._error is not None:
+                error, self._error, self._ended = self._error, None, True
+                raise error
+            if self._ended:
+                raise StopIteration
+            if self._iterator is not None and self._response.is_untouched:
+                return next(self._iterator)
+            self._pull()
+        return ready.popleft()
+
+    def raise_error(self) -> None:
+        """Raise what the application raised while it was pulled."""
+        if self._error is not None:
+            raise self._error
+
+    def close_application(self) -> None:
+        """Close the application's iterable (PEP 3333: whether or not it was exhausted)."""
+        if hasattr(self._iterable, "close"):
+            self._iterable.close()
+
+    def close(self) -> None:
+        """Close the application's iterable, and give back what was held."""
+        try:
+            self.close_application()
+        finally:
+            self._response.close()
