@@ -171,7 +171,7 @@ class Incoming:
         return (
             self._layout.keys["Authorization"] in self._fields
             or (self._cookies != "" and self.runtime.may_be_signed_in_by(self._cookies))
-            or self.reader.may_be_set(self._root)
+            or self._may_have_user()
         )
 
     def _has_sign_in(self) -> bool:
@@ -179,8 +179,15 @@ class Incoming:
         return (
             self._layout.keys["Authorization"] in self._fields
             or self.runtime.rules.may_be_signed_in_by(self._cookies)
-            or self.reader.may_be_set(self._root)
+            or self._may_have_user()
         )
+
+    def _may_have_user(self) -> bool:
+        """Whether it may have a user by now; certain only when it says no."""
+        for key in self.reader.keys:
+            if key is None or key in self._request:
+                return self.reader.may_be_set(self._root)
+        return False
 
     # What becomes of its response.
 
@@ -191,7 +198,7 @@ class Incoming:
             return True
         if not says_html(headers):
             return False
-        return runtime.cookie.name in self._cookies or self.reader.may_find(self._root)
+        return runtime.cookie.name in self._cookies or (self.reader.may_find() or self._may_have_user())
 
     def exchange(self) -> Exchanging:
         """Who decides about the response from its head on."""

@@ -198,20 +198,23 @@ class _Response:
         self.is_body_changed = False  # some of it is not the application's own, or has left by its write
         self.wrote = False
         shown = incoming.shown()
-        self._withheld: Withheld | None = show(environ, shown) if shown else None
+        self._withheld: Withheld = show(environ, shown) if shown else {}
 
     # What the application calls.
 
     def start_response(self, status: str, headers: Headers, exc_info: ExcInfo | None = None) -> Write:
         """Take the application's head (PEP 3333, "The start_response() Callable")."""
-        self._restore()
+        self._environ.pop(INSIDE, None)
+        if self._withheld:
+            self._restore()
         if not isinstance(headers, list):
             headers = list(headers)  # some servers take an iterator, which is not to be used up here
         exchange = self._exchange
         if exchange is None:
             if self._is_aside or not self._incoming.may_concern_us(headers):
                 self._is_aside = self.has_head_left = True
-                return _call(self._server_start, status, headers, exc_info)
+                start = self._server_start  # some servers' takes no third argument
+                return start(status, headers, exc_info) if exc_info else start(status, headers)
             exchange = self._exchange = self._incoming.exchange()
         if removed := self._incoming.runtime.response_headers:
             fields = ((as_text(name).lower(), as_text(value)) for name, value in headers)
@@ -228,9 +231,8 @@ class _Response:
     def _restore(self) -> None:
         """Show the layers outside the request as it came; one may try again with the same environ."""
         self._environ.pop(INSIDE, None)
-        if self._withheld:
-            restore(self._environ, self._withheld)
-            self._withheld = None
+        restore(self._environ, self._withheld)
+        self._withheld = {}
 
     def _replace_head(self, exchange: Exchanging) -> Write:
         """Give the server a head in place of one that it was given: it raises, or takes it while nothing has left."""

@@ -128,7 +128,7 @@ class TestFlask:
         """A reading that is to be free gives none."""
         reader = session_reader()
         assert reader.read_free({}.get, reader.expect({})) is None
-        assert reader.may_find({}.get)
+        assert reader.may_find()
         assert reader.framework is None
 
     def test_a_hook_that_fails_breaks_no_page(self, flask_site: Any, monkeypatch: pytest.MonkeyPatch) -> None:

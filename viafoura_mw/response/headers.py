@@ -84,13 +84,13 @@ def without(names: frozenset[str], headers: Iterable[Any]) -> list[Any]:
 def says_html(headers: Iterable[Any]) -> bool:
     """Whether a head as an application gave it, names in any case, may be a page's. Asked of every response."""
     for field in headers:
-        name = field[0]
+        name, value = field[0], field[1]
         if name.__class__ is bytes:
             if name.lower() != b"content-type":
                 continue
         elif (name if name.__class__ is str else as_text(name)).lower() != "content-type":
             continue
-        if "text/html" in as_text(field[1]).lower():
+        if "text/html" in (value if value.__class__ is str else as_text(value)).lower():
             return True
     return False
 

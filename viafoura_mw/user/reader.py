@@ -1,7 +1,7 @@
 """The reading of users by what ``VIAFOURA_USER`` says: by one preset, settled once for the process."""
 
 import logging
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -16,6 +16,7 @@ from viafoura_mw.user.sources import LENT, UNBELIEVED, Source, UserSources
 from viafoura_mw.user.user import NotKnown, Reading, User
 
 _OF_REQUEST: Final = ("environ", "scope", "header", "jwt")
+_OF_DOORS: Final = ("environ", "scope")
 _OF_FRAMEWORK: Final = ("user", *LENT)
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -48,7 +49,11 @@ class UserReader:
         self._is_free = self._settled is not None and self._settled.is_free
         early = chosen(otherwise if user == "auto" else user, own)
         sources = early.sources
-        self._early = _by_kind(source for source in (*sources.id, *early.user_object) if source.kind in _OF_REQUEST)
+        self._early = [source for source in (*sources.id, *early.user_object) if source.kind in _OF_REQUEST]
+        #: The keys of an environ or a scope without which there is no user by now; ``None``: a user may be elsewhere.
+        self.keys: tuple[str | None, ...] = tuple(
+            {source.steps[0] if source.kind in _OF_DOORS else None for source in self._early}
+        )
         self._reads_response = any(source.kind == "response" for source in sources.id)
         every = (*sources.id, *sources.name, *sources.email)
         self._environ_keys = tuple({source.steps[0] for source in every if source.kind == "environ"})
@@ -102,26 +107,14 @@ class UserReader:
 
     def may_be_set(self, root: Root) -> bool:
         """Whether a user may be found in the request by now; certain only when it says no. Loads nothing."""
-        # Plain loops: this is asked of every visitor's every request, of which most have none of the keys.
-        for kind, keys, sources in self._early:
-            value = root(kind)
-            for key in keys:
-                if type(value) is not dict or key in value:
-                    break
-            else:
-                continue
-            if any(_may_lead_somewhere(source, value) for source in sources):
-                return True
-        return False
+        return any(_may_lead_somewhere(source, root(source.kind)) for source in self._early)
 
     # Once it has answered.
 
-    def may_find(self, root: Root) -> bool:
-        """Whether a reading may find a user; certain only when it says no. Loads nothing."""
-        if self._is_free:
-            return self._reads_response or self.may_be_set(root)
-        asks = (preset := self._preset()) is not None and not preset.is_free
-        return asks or self._reads_response or self.may_be_set(root)
+    def may_find(self) -> bool:
+        """Whether a reading may find a user of whom the request says nothing: a framework's, a response's."""
+        asks = not self._is_free and (preset := self._preset()) is not None and not preset.is_free
+        return asks or self._reads_response
 
     def read_free(self, root: Root, expected: object) -> Reading | None:
         """Read the user where that costs no query; ``None`` where a framework must be asked."""
@@ -208,14 +201,6 @@ def _lending(root: Root, request: Mapping[str, Any]) -> Root:
         return places[kind]() if kind in places else root(kind)
 
     return lending
-
-
-def _by_kind(sources: Iterable[Source]) -> list[tuple[str, tuple[str, ...], tuple[Source, ...]]]:
-    """The sources of each kind, with the keys by which they begin."""
-    kinds: dict[str, list[Source]] = {}
-    for source in sources:
-        kinds.setdefault(source.kind, []).append(source)
-    return [(kind, tuple({found.steps[0] for found in of}), tuple(of)) for kind, of in kinds.items()]
 
 
 def _may_lead_somewhere(source: Source, value: Any) -> bool:
