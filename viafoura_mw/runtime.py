@@ -1,7 +1,7 @@
 """The composition root: what both doors are made of, put together once from the settings."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from viafoura_mw import metrics
@@ -42,7 +42,9 @@ class Runtime:
     those that the application sets for us; ``looks_at_every_response`` says that there is something to do with
     responses that are no pages, ``counts_pages`` that there is with pages of visitors who are not signed in;
     ``is_for_frames`` that the cookie comes back in frames on other sites, where the site's own cookies may stay behind;
-    ``tokens`` finds those of ``jwt:`` sources; ``bridge`` is ``None`` where there is none.
+    ``tokens`` finds those of ``jwt:`` sources; ``bridge`` is ``None`` where there is none. ``looks_at_paths`` and
+    ``looks_at_requests`` say that some setting is about the paths of requests, or about anything that most sites have
+    no setting for.
     """
 
     policy: Policy
@@ -59,6 +61,15 @@ class Runtime:
     is_for_frames: bool
     tokens: Tokens | None
     bridge: Bridge | None = None
+    looks_at_paths: bool = field(init=False)
+    looks_at_requests: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Asked of every request, so told once.
+        has_bridge = self.bridge is not None
+        object.__setattr__(self, "looks_at_paths", has_bridge or self.rules.looks_at_paths)
+        looks = has_bridge or self.rules.knows_logout_paths or self.proxies.is_configured
+        object.__setattr__(self, "looks_at_requests", looks)
 
     def may_be_signed_in_by(self, cookies: str) -> bool:
         """Whether a ``Cookie`` header may be a signed-in user's."""

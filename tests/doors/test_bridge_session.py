@@ -12,7 +12,7 @@ from flask import Flask, flash, get_flashed_messages
 
 from tests.support.doors import HTML, Answer, Get, Site, both_doors, call, environ_of, scope_of, through_wsgi
 from viafoura_mw import Settings, asgi, wsgi
-from viafoura_mw.asgi import MOST_MESSAGES
+from viafoura_mw.asgi_asked import MOST_MESSAGES
 from viafoura_mw.testing import Fault, SimulatedViafoura
 
 Door = Callable[[Settings | None], Get]

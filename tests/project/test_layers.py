@@ -49,7 +49,9 @@ LAYERS = """
     bridge.site
     runtime
     loading waiting
-    lifespan
+    lifespan incoming
+    wsgi_environ wsgi_body asgi_scope asgi_messages
+    asgi_asked
     wsgi asgi
     paste gunicorn cgi run
     on_path
@@ -66,12 +68,12 @@ FOREIGN = {
     "webob": {"response.webob"},
     "requests": {"viafoura.transport"},
     "urllib3": {"viafoura.transport"},
-    "starlette": {"asgi", "lifespan", "demo"},
+    "starlette": {"asgi", "asgi_asked", "asgi_messages", "asgi_scope", "lifespan", "demo"},
     "asgiref": {"asgi", "user.frameworks"},
     "anyio": {"asgi", "waiting"},
     "trio": {"waiting"},
     "opentelemetry": {"metrics"},
-    "wsgiref": {"wsgi", "paste", "cgi", "demo", "testing"},
+    "wsgiref": {"wsgi", "wsgi_environ", "paste", "cgi", "demo", "testing"},
 }
 
 
@@ -162,7 +164,7 @@ def test_only_the_wsgi_door_knows_an_environs_keys() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith(("HTTP_", "wsgi."))
     }
-    assert knowing <= {"wsgi", "cgi", "demo", "testing", "commands", "user.sources", "user.frameworks"}
+    assert knowing <= {"wsgi", "wsgi_environ", "cgi", "demo", "testing", "commands", "user.sources", "user.frameworks"}
 
 
 def test_only_the_settings_read_the_environment() -> None:

@@ -273,9 +273,15 @@ class SessionCookie:
         if self.name not in cookie_header:
             return NOTHING
         now = self._clock()
-        found = [*self._living(cookie_header, now)]
+        first = self._shaped.search(cookie_header)
+        if first is None:
+            return NOTHING
+        if self._shaped.search(cookie_header, first.end()) is None:  # nearly every page's
+            found = [one] if (one := self._living_one(first[1], now)) is not None else []
+        else:
+            found = [*self._living(cookie_header, now)]
         if len(found) == 1 and not (found[0].sessions and found[0].sessions[0].damped_until):
-            return found[0]  # as remembered: nearly every page's
+            return found[0]  # as remembered
         return _together(found, now) if found else NOTHING
 
     def set(
@@ -367,12 +373,15 @@ class SessionCookie:
             if len(seen) == _MOST_OPENED:
                 return
             seen.add(match[1])
-            try:
-                one = self._opened(match[1])
-            except ValueError:
-                continue
-            if self._lives(one, now):
+            if (one := self._living_one(match[1], now)) is not None:
                 yield one
+
+    def _living_one(self, value: str, now: float) -> Brought | None:
+        try:
+            one = self._opened(value)
+        except ValueError:
+            return None
+        return one if self._lives(one, now) else None
 
     def _lives(self, one: Brought, now: float) -> bool:
         """Whether the time of a single cookie is not over."""

@@ -62,6 +62,8 @@ class State(Enum):
     PASSING = auto()  # everything goes as it came
     BROKEN = auto()  # a question was broken off: nothing that comes is sent any more
 
+    __hash__ = object.__hash__  # Enum's own is written in Python, and each step of an exchange asks for it
+
 
 #: To which states each leads. Another head begins anew, where the first is still kept or the server has refused it.
 TRANSITIONS: Final[Mapping[State, tuple[State, ...]]] = {

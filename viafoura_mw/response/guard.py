@@ -19,7 +19,7 @@ from viafoura_mw.response.request import is_speculative
 #: ``Sec-Fetch-Dest`` of what is shown inside of another page.
 FRAMES: Final = frozenset(("iframe", "frame", "object", "embed", "fencedframe"))
 _WITHOUT_WHOLE_BODY: Final = frozenset((204, 205, 206, 304))
-_LENGTH: Final = re.compile(r"[0-9]{1,18}")
+_LENGTH: Final = re.compile(r"\s*+[0-9]{1,18}+\s*+")
 
 
 def _nowhere(_location: str) -> bool:
@@ -87,15 +87,19 @@ def look(method: str, status: int, headers: Headers, notices: Notices) -> Looked
         return None
     if "transfer-encoding" in fields:  # the application frames its own body, in chunks that are not to be changed
         return None
-    if fields.get("content-disposition", "").partition(";")[0].strip().lower() == "attachment":
+    if "content-disposition" in fields and _is_attachment(fields["content-disposition"]):
         return None
     if charset is not None and not ascii_superset(charset):
         notices.tell("charset", logging.WARNING, "pages in charset %.40r are left as they are", charset)
         return None
-    coding = parse(fields.get("content-encoding", ""))
+    coding = parse(fields["content-encoding"]) if "content-encoding" in fields else "identity"
     if coding is None:
         sentence = "pages in content coding %.40r are left as they are"
         notices.tell("coding", logging.WARNING, sentence, fields["content-encoding"])
         return None
-    length = fields.get("content-length", "").strip()
+    length = fields.get("content-length", "")
     return Looked(coding, charset, int(length) if _LENGTH.fullmatch(length) else None)
+
+
+def _is_attachment(content_disposition: str) -> bool:
+    return content_disposition.partition(";")[0].strip().lower() == "attachment"

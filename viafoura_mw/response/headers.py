@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from viafoura_mw.response.remembered import for_short_texts
 
@@ -62,9 +62,39 @@ _OF_TIMES: Final = frozenset(("x-accel-expires", "x-reverse-proxy-ttl", "x-vc-tt
 _ABOUT_KEEPING: Final = re.compile(
     r"!?(?:.*(?:cache|store|max-?age|stale|ttl|revalidate|understand|expires).*|public|private|shared|immutable|durable)"
 )
+#: What may be dropped, besides those that vary or that a cache goes by.
+_LOOKED_AT: Final = _OF_THE_OLD_BODY | _OF_TIMES | {"expires", "trailer", "vary", "cache-control"}
 _MEMBER: Final = re.compile(r'(?s)(?:[^,"]|"(?:[^"\\]|\\.)*+"?)++')
 #: A parameter's name and its value, quoted or plain (WHATWG MIME Sniffing §4.4): a quote opens at its very start only.
 _PARAMETER: Final = re.compile(r';([^;=]*+)(?:=(?:"((?:[^"\\]|\\.)*+)[^;]*+|([^;]*+)))?', re.DOTALL)
+
+
+def as_text(value: Any) -> str:
+    """A header's name or value as text; servers take buffers, and numbers, as well."""
+    if value.__class__ is str:
+        return value
+    if value.__class__ is bytes:
+        return value.decode("latin-1")
+    return bytes(value).decode("latin-1") if isinstance(value, bytearray | memoryview | bytes) else str(value)
+
+
+def without(names: frozenset[str], headers: Iterable[Any]) -> list[Any]:
+    """``headers`` as an application gave them, but for those of these lower-case ``names``."""
+    return [field for field in headers if as_text(field[0]).lower() not in names]
+
+
+def says_html(headers: Iterable[Any]) -> bool:
+    """Whether a head as an application gave it, names in any case, may be a page's. Asked of every response."""
+    for field in headers:
+        name, value = field[0], field[1]
+        if name.__class__ is bytes:
+            if name.lower() != b"content-type":
+                continue
+        elif (name if name.__class__ is str else as_text(name)).lower() != "content-type":
+            continue
+        if "text/html" in (value if value.__class__ is str else as_text(value)).lower():
+            return True
+    return False
 
 
 def fields(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -113,12 +143,15 @@ def made_private(headers: Headers) -> Headers:
     varies: list[int] = []
     for name, value in headers:
         lower = name.lower()
+        if lower not in _LOOKED_AT and not lower.endswith(_OF_DIRECTIVES):
+            private.append((name, value))
+            continue
         left = _left_of(lower, value)
         if left is None:
             continue
         if lower == "vary":
             varies.append(len(private))
-        elif lower == "cache-control" or lower in _OF_TIMES or lower.endswith(_OF_DIRECTIVES):
+        elif lower not in ("expires", "trailer"):
             if lower in said:
                 said[lower][1].append(value)
                 continue
@@ -127,7 +160,7 @@ def made_private(headers: Headers) -> Headers:
     for lower, (place, values) in said.items():
         private[place] = (private[place][0], _refusal(", ".join(values), lower))
     if "cache-control" not in said:
-        private.append(("Cache-Control", _refusal("", "cache-control")))
+        private.append(("Cache-Control", "private, no-cache"))
     return _varying_with_cookie(private, varies)
 
 
@@ -216,8 +249,4 @@ def with_length(headers: Headers, length: int | None) -> Headers:
 
 def without_digests(trailers: Iterable[tuple[_Text, _Text]]) -> list[tuple[_Text, _Text]]:
     """``trailers`` (RFC 9110 §6.5) without what they say of the page as it was."""
-    return [(name, value) for name, value in trailers if _lower(name) not in _OF_THE_OLD_BODY]
-
-
-def _lower(name: str | bytes) -> str:
-    return (name if isinstance(name, str) else name.decode("latin-1")).lower()
+    return [(name, value) for name, value in trailers if as_text(name).lower() not in _OF_THE_OLD_BODY]

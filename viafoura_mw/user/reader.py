@@ -16,6 +16,7 @@ from viafoura_mw.user.sources import LENT, UNBELIEVED, Source, UserSources
 from viafoura_mw.user.user import NotKnown, Reading, User
 
 _OF_REQUEST: Final = ("environ", "scope", "header", "jwt")
+_OF_DOORS: Final = ("environ", "scope")
 _OF_FRAMEWORK: Final = ("user", *LENT)
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -45,9 +46,14 @@ class UserReader:
         self._impersonation = impersonation
         self.preset_name: str = "" if user == "auto" else user  # empty until it is settled
         self._settled: Preset | None = None if user == "auto" else chosen(user, own)
+        self._is_free = self._settled is not None and self._settled.is_free
         early = chosen(otherwise if user == "auto" else user, own)
         sources = early.sources
         self._early = [source for source in (*sources.id, *early.user_object) if source.kind in _OF_REQUEST]
+        #: The keys of an environ or a scope without which there is no user by now; ``None``: a user may be elsewhere.
+        self.keys: tuple[str | None, ...] = tuple(
+            {source.steps[0] if source.kind in _OF_DOORS else None for source in self._early}
+        )
         self._reads_response = any(source.kind == "response" for source in sources.id)
         every = (*sources.id, *sources.name, *sources.email)
         self._environ_keys = tuple({source.steps[0] for source in every if source.kind == "environ"})
@@ -65,12 +71,6 @@ class UserReader:
         """The name of the preset; empty until it is settled."""
         return self.preset_name
 
-    @property
-    def _asks(self) -> bool:
-        """Whether a framework must be asked for anything."""
-        preset = self._preset()
-        return preset is not None and not preset.is_free
-
     # Before the application is called.
 
     def expect(self, request: MutableMapping[str, Any]) -> object:
@@ -83,7 +83,7 @@ class UserReader:
             value = request.get(key)
             if type(value) is str and not value.isascii():  # of ASCII, bytes and text are the same
                 by_server = {**by_server, key: value}
-        if self._settled is not None and self._settled.is_free:
+        if self._is_free:
             return Expected(None, by_server) if by_server else None
         if self._unhooked:
             self._hook()
@@ -107,16 +107,14 @@ class UserReader:
 
     def may_be_set(self, root: Root) -> bool:
         """Whether a user may be found in the request by now; certain only when it says no. Loads nothing."""
-        for source in self._early:  # noqa: SIM110 - any()'s generator would cost every visitor's every request
-            if _may_lead_somewhere(source, root(source.kind)):
-                return True
-        return False
+        return any(_may_lead_somewhere(source, root(source.kind)) for source in self._early)
 
     # Once it has answered.
 
-    def may_find(self, root: Root) -> bool:
-        """Whether a reading may find a user; certain only when it says no. Loads nothing."""
-        return self._asks or self._reads_response or self.may_be_set(root)
+    def may_find(self) -> bool:
+        """Whether a reading may find a user of whom the request says nothing: a framework's, a response's."""
+        asks = not self._is_free and (preset := self._preset()) is not None and not preset.is_free
+        return asks or self._reads_response
 
     def read_free(self, root: Root, expected: object) -> Reading | None:
         """Read the user where that costs no query; ``None`` where a framework must be asked."""
@@ -170,6 +168,7 @@ class UserReader:
             for number, sentence in enumerate(unreached):
                 self._notices.tell(f"unreached:{number}", logging.WARNING, sentence)
             self._settled, self.preset_name = chosen(name, self._own), name
+            self._is_free = self._settled.is_free
             self._unhooked = self._to_hook()
         return self._settled
 

@@ -98,9 +98,11 @@ class Places:
         return absence
 
     def _look_at_user(self, source: Source) -> Any:
-        user = self.user()
+        user = self._found if self._found is not None else self.user()
         if isinstance(user, Absence):
             return user
+        if type(user) is dict and source.steps[0] not in user:  # as of a user that is its own id
+            return Absence.UNASKED
         found = resolve(user, source.steps, place=1)
         is_empty = found is Absence.NOBODY or (isinstance(found, str | bytes) and not found)
         # A user without an id is not nobody.
