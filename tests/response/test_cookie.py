@@ -641,7 +641,7 @@ class TestHostileRequests:
     def test_open_a_bounded_number_of_cookies(
         self, cookie: SessionCookie, monkeypatch: pytest.MonkeyPatch, header: str
     ) -> None:
-        """An HMAC is made for 64 of them at most, and none for what cannot be ours."""
+        """An HMAC is made for 180 of them at most, and none for what cannot be ours."""
         opened: list[str] = []
         key = cookie._keys[0]
         open_ = key.open
@@ -649,7 +649,13 @@ class TestHostileRequests:
 
         assert cookie.find(header) is NOTHING
 
-        assert len(opened) <= 64
+        assert len(opened) <= 180
+
+    def test_hide_no_cookie_behind_as_many_as_a_browser_keeps(self, cookie: SessionCookie) -> None:
+        """Whoever plants cookies, from a neighbouring host, costs the user no session and no sign-out."""
+        planted = [f"viafoura_mw={number:0100}" for number in range(179)]
+
+        assert cookie.find("; ".join([*planted, pair(cookie)])).valid_for(ANN)
 
     def test_leave_nothing_behind(self, cookie: SessionCookie) -> None:
         """Junk is not remembered, whatever its size and number, and takes no user's place."""

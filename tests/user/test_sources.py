@@ -97,7 +97,8 @@ class TestParsing:
         """QUERY_STRING PATH_INFO SCRIPT_NAME RAW_URI REQUEST_URI CONTENT_TYPE CONTENT_LENGTH REQUEST_METHOD
         query_string PATH_TRANSLATED SCRIPT_URL SCRIPT_FILENAME DOCUMENT_URI UNENCODED_URL ORIG_PATH_INFO QUERY
         SERVER_NAME REDIRECT_QUERY_STRING REDIRECT_REDIRECT_URL REDIRECT_HTTP_AUTHORIZATION REDIRECT_URL AUTH_TYPE
-        REMOTE_ADDR REMOTE_HOST REMOTE_IDENT wsgi.input wsgi.input/raw wsgi.url_scheme wsgiorg.routing_args/1/user
+        SSL_TLS_SNI SSL_SESSION_ID REMOTE_ADDR REMOTE_HOST REMOTE_IDENT wsgi.input wsgi.input/raw wsgi.url_scheme
+        wsgiorg.routing_args/1/user
         werkzeug.request/args/user webob.adhoc_attrs/user webob._parsed_query_vars/0/user bottle.request/query/user
         bottle.request.query route.url_args/user paste.parsed_querystring paste.cookies pylons.routes_dict/user
         routes.route mod_wsgi.path_info gunicorn.socket awsgi.event/headers/x-user

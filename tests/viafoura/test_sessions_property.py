@@ -2,24 +2,24 @@
 
 The machine below plays the doors' part as the contract has it: a page for a user injects the valid cookie's session or
 asks for a login, waits or leaves with a waiting cookie; a page for nobody ends what the browser has. Everything else
-is real: cookies, sessions, limits, breaker. Viafoura is scripted, the clock is one hand's, jobs are done when a rule
-does them, and while a call is under way another browser may sign out.
+is real: cookies, sessions, limits, breaker. Viafoura is scripted, jobs are done when a rule does them, and while a call
+is under way another browser may sign out. The processes' clocks tell times up to five seconds apart.
 
-What it cannot reach: clocks that differ, threads at the same instant, logins that hang until they are written off, a
-browser that loses its ended cookie (nothing else in the world knows of that sign-out), and a copy of a cookie under
-another path that outlives the ended cookie.
+What it cannot reach: threads at the same instant, logins that hang until they are written off, a browser that loses its
+ended cookie (nothing else in the world knows of that sign-out), and a copy of a cookie under another path that outlives
+the ended cookie.
 """
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.support.fakes import Clock, HandWorkers
 from viafoura_mw.errors import LoginRefused, ViafouraUnavailable
-from viafoura_mw.response.cookie import NOTHING, Brought, SessionCookie
+from viafoura_mw.response.cookie import NOTHING, Brought, SealedSession, SessionCookie
 from viafoura_mw.user.user import User
 from viafoura_mw.viafoura.client import Session
 from viafoura_mw.viafoura.ending import OrderlyEnd
@@ -35,7 +35,9 @@ FAILURES = (
     ViafouraUnavailable("status 429", retry_after=3.0, status=429),
     LoginRefused(403),
 )
+AHEAD = st.sampled_from((-2.5, 0.0, 2.5))  # seconds, of a process's clock
 BROWSER = st.integers(0, BROWSERS - 1)
+BOOLEAN = st.booleans()
 PROCESS = st.integers(0, PROCESSES - 1)
 
 
@@ -87,9 +89,10 @@ class Viafoura:
 
 
 class Process:
-    """One process: its sessions, and the calls that it makes."""
+    """One process: its sessions, its cookies, and the calls that it makes. ``ahead``: seconds of its clock."""
 
-    def __init__(self, viafoura: Viafoura) -> None:
+    def __init__(self, viafoura: Viafoura, ahead: float = 0.0) -> None:
+        self.ahead = ahead
         self.limit = viafoura.limit
         self.calls: list[tuple[float, str]] = []
         self._viafoura = viafoura
@@ -101,14 +104,24 @@ class Process:
             timeout=TIMEOUT,
             session_ttl=3600.0,
             clock=clock,
-            unix_clock=clock,
+            unix_clock=self.now,
             workers=lambda: self.workers,
             end=lambda: end,
         )
+        self.cookie = SessionCookie(
+            name="viafoura_mw",
+            secrets=("a-secret-of-this-site",),
+            site_id="site",
+            session_ttl=3600.0,
+            clock=self.now,
+        )
+
+    def now(self) -> float:
+        return self._viafoura.clock.now + self.ahead
 
     def login(self, user: User, *, limit: float | None = None) -> Session:
-        viafoura, since = self._viafoura, self._viafoura.clock.now
-        self.calls.append((since, user.id))
+        viafoura, since = self._viafoura, self.now()
+        self.calls.append((viafoura.clock.now, user.id))
         if viafoura.meanwhile:
             viafoura.meanwhile.pop()()  # type: ignore[operator]
         viafoura.clock.pass_(viafoura.takes)
@@ -130,15 +143,18 @@ class Site(RuleBasedStateMachine):
         self.clock = Clock()
         self.viafoura = Viafoura(self.clock)
         self.processes = [Process(self.viafoura) for _ in range(PROCESSES)]
-        self.cookie = SessionCookie(
-            name="viafoura_mw", secrets=("a-secret-of-this-site",), site_id="site", session_ttl=3600.0, clock=self.clock
-        )
+        self.users = {user.id: user for user in USERS}
         self.visitors = [Visitor(digest=b"%d" % number) for number in range(BROWSERS)]
+
+    @initialize(ahead=st.tuples(AHEAD, AHEAD, AHEAD))
+    def clocks_differ(self, ahead: tuple[float, ...]) -> None:
+        for process, seconds in zip(self.processes, ahead, strict=True):
+            process.ahead = seconds
 
     # What a door does.
 
-    def _brought(self, visitor: Visitor, *, copy_first: bool = False) -> Brought:
-        return self.cookie.find(visitor.jar.header(self.clock.now, copy_first=copy_first))
+    def _brought(self, process: Process, visitor: Visitor, *, copy_first: bool = False) -> Brought:
+        return process.cookie.find(visitor.jar.header(self.clock.now, copy_first=copy_first))
 
     def _end(self, process: Process, visitor: Visitor, brought: Brought, keeps: User | None = None) -> None:
         """End what the browser has of everybody but ``keeps``."""
@@ -153,20 +169,23 @@ class Site(RuleBasedStateMachine):
         visitor.tickets = []
 
     def _page_for_nobody(self, process: Process, visitor: Visitor, *, copy_first: bool = False) -> None:
-        brought = self._brought(visitor, copy_first=copy_first)
+        brought = self._brought(process, visitor, copy_first=copy_first)
         if not brought.is_authentic:
             return
         self._end(process, visitor, brought)
-        visitor.jar.keep(self.cookie.end(brought, by_page=False, secure=False), self.clock.now)
+        visitor.jar.keep(process.cookie.end(brought, by_page=False, secure=False), self.clock.now)
         visitor.ended = True
 
-    def _page(self, process: Process, visitor: Visitor, user: User, *, waits: bool, copy_first: bool) -> None:
-        brought = self._brought(visitor, copy_first=copy_first)
+    def _page(
+        self, process: Process, visitor: Visitor, user: User, *, waits: bool = True, copy_first: bool = False
+    ) -> None:
+        user = self.users[user.id]
+        brought = self._brought(process, visitor, copy_first=copy_first)
         if brought.of_another(user):
             self._end(process, visitor, brought, keeps=user)
         valid = brought.valid_for(user)
         if valid and not process.sessions.has_ended(valid.session.id):
-            self._inject(visitor, user, valid.session)
+            self._page_with(process, visitor, user, valid, brought)
             return
         request = LoginRequest(user, visitor.digest, brought.mark_for(user), brought.signed_out_at(user))
         ticket = process.sessions.ensure(request)
@@ -176,15 +195,32 @@ class Site(RuleBasedStateMachine):
         session = ticket.future.result(0) if ticket.future.done() else None
         if session:
             self._inject(visitor, user, session)
-            set_cookie = self.cookie.set(user, session, brought=brought, secure=False)
+            set_cookie = process.cookie.set(user, session, brought=brought, secure=False)
         elif ticket.mark:
-            set_cookie = self.cookie.wait(user, ticket.mark, brought=brought, secure=False)
+            set_cookie = process.cookie.wait(user, ticket.mark, brought=brought, secure=False)
         elif brought.of_another(user):
-            set_cookie = self.cookie.end(brought, by_page=False, secure=False)
+            set_cookie = process.cookie.end(brought, by_page=False, secure=False)
         else:
             return
         visitor.jar.keep(set_cookie, self.clock.now)
         visitor.ended = not (session or ticket.mark)
+
+    def _page_with(
+        self, process: Process, visitor: Visitor, user: User, valid: SealedSession, brought: Brought
+    ) -> None:
+        """Serve a valid cookie's session, and see to one for the user's new details."""
+        if valid.has_details_of(user):
+            self._inject(visitor, user, valid.session)
+            return
+        request = LoginRequest(user, visitor.digest, brought.mark_for(user), brought.signed_out_at(user))
+        renewed = process.sessions.refresh(request, valid.session.id, begin=False)
+        self._inject(visitor, user, renewed or valid.session)
+        if renewed:
+            cookie = process.cookie.set(user, renewed, brought=brought, secure=False, refreshed=True)
+            visitor.jar.keep(cookie, self.clock.now)
+        elif process.cookie.may_refresh(valid):
+            process.sessions.refresh(request, valid.session.id)
+            visitor.jar.keep(process.cookie.touch(valid, secure=False), self.clock.now)
 
     def _inject(self, visitor: Visitor, user: User, session: Session) -> None:
         assert self.viafoura.owners[session.id] == user.id, "another user's session"
@@ -217,11 +253,43 @@ class Site(RuleBasedStateMachine):
         visitor = self.visitors[number]
         self._page_for_nobody(self.processes[process], visitor)
         visitor.user = user
-        self._page(self.processes[into], visitor, user, waits=waits, copy_first=False)
+        self._page(self.processes[into], visitor, user, waits=waits)
+
+    @rule(processes=st.tuples(PROCESS, PROCESS, PROCESS, PROCESS, PROCESS), number=BROWSER, first=BOOLEAN)
+    def two_users_take_turns(self, processes: tuple[int, ...], number: int, first: bool) -> None:
+        """Twice, and then one of them signs out."""
+        visitor = self.visitors[number]
+        turns = [*USERS, *USERS] if first else [*USERS[::-1], *USERS[::-1]]
+        *served_by, last = [self.processes[process] for process in processes]
+        for visitor.user, process in zip(turns, served_by, strict=True):
+            self._page(process, visitor, visitor.user)
+        visitor.user = None
+        self._page_for_nobody(last, visitor)
+
+    @rule(
+        processes=st.lists(PROCESS, min_size=2, max_size=4), number=BROWSER, user=st.sampled_from(USERS), last=BOOLEAN
+    )
+    def tabs_are_opened_together(self, processes: list[int], number: int, user: User, last: bool) -> None:
+        """All bring the same cookies, and one's are kept."""
+        visitor = self.visitors[number]
+        visitor.user = user
+        brought, kept = visitor.jar, []
+        for process in processes:
+            visitor.jar = replace(brought)
+            self._page(self.processes[process], visitor, user)
+            if visitor.jar.value != brought.value:
+                kept.append((visitor.jar, visitor.ended))
+        if kept:
+            visitor.jar, visitor.ended = kept[-1 if last else 0]
+
+    @rule(user=st.sampled_from(USERS), name=st.sampled_from(("Ann", "Anne")))
+    def is_renamed(self, user: User, name: str) -> None:
+        self.users[user.id] = replace(user, name=name)
 
     @rule(process=PROCESS)
     def make_calls(self, process: int) -> None:
         self.processes[process].workers.logins.run()
+        self.processes[process].workers.refreshes.run()
         self.processes[process].workers.probes.run()
 
     @rule(process=PROCESS, number=BROWSER, elsewhere=PROCESS)
@@ -239,6 +307,7 @@ class Site(RuleBasedStateMachine):
         if seconds > self.viafoura.limit:  # no login is under way for longer
             for process in self.processes:
                 process.workers.logins.run()
+                process.workers.refreshes.run()
         self.clock.pass_(seconds)
 
     @rule(takes=st.sampled_from((0.0, 0.1, 3.0)), failure=st.sampled_from((None, *FAILURES)))
@@ -259,7 +328,7 @@ class Site(RuleBasedStateMachine):
     @rule(number=BROWSER)
     def cookies_are_lost(self, number: int) -> None:
         visitor = self.visitors[number]
-        if not visitor.ended and not self._brought(visitor).ended_at:
+        if not visitor.ended and not self._brought(self.processes[0], visitor).ended_at:
             visitor.jar = Jar()
 
     @rule(process=PROCESS, number=BROWSER, many=st.integers(1, 30))
@@ -307,4 +376,4 @@ def test_the_machine_begins_with_nothing() -> None:
     """Its browsers have no cookie, so that whatever they bring later came from a response."""
     site = Site()
 
-    assert all(site._brought(visitor) is NOTHING for visitor in site.visitors)
+    assert all(site._brought(site.processes[0], visitor) is NOTHING for visitor in site.visitors)

@@ -35,7 +35,9 @@ DAMPED: Final = 3600.0  # seconds for which a browser that was logged out by mis
 #: the browser drops it after a minute anyhow.
 _OTHER_CLOCKS: Final = 30.0
 
-_MOST_OPENED: Final = 64  # cookies of our name in one request; browsers keep 180 in all for a site
+#: Cookies of our name in one request: as many as browsers keep for a site in all (Chromium, Firefox), so that nobody
+#: who plants others, from a neighbouring host, say, hides a user's own. To open one costs some microseconds.
+_MOST_OPENED: Final = 180
 _REMEMBERED: Final = 1024  # opened cookies kept per process, so that a user's next page costs no HMAC
 _DIGEST: Final = re.compile(r"[0-9a-f]{32}")
 

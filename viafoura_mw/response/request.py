@@ -87,7 +87,7 @@ class RequestRules:
             return False
         there = unquote(at[2]) or path
         if not there.startswith("/"):
-            there = path[: path.rindex("/") + 1] + there
+            there = path[: path.rfind("/") + 1] + there
         return there.rstrip("/") == path.rstrip("/") and self.is_logout_path(there)
 
     def may_be_signed_in_by(self, cookies: str) -> bool:
