@@ -181,6 +181,21 @@ class TestProblems:
             (f'["https://a.example"]\n{COURIER}', "is no host"),
             (f'["b\u00fccher.example"]\n{COURIER}', "is no host"),
             (f'["a..example"]\n{COURIER}', "is no host"),
+            (
+                f'[".a.example"]\n{COURIER}',
+                '[".a.example"]: begins with a dot, as no host does: is ["*.a.example"] meant?',
+            ),
+            (f'["[:::]"]\n{COURIER}', '["[:::]"]: is no host'),
+            (f'["[::1]:8000"]\n{COURIER}', '["[::1]:8000"]: is no host'),
+            (f'["[fe80::1%25eth0]"]\n{COURIER}', "is no host"),
+            (f'["[0:0:0:0:0:0:0:1]"]\n{COURIER}', '["[0:0:0:0:0:0:0:1]"]: is written ["[::1]"] by browsers'),
+            (f'["[::FFFF:1.2.3.4]"]\n{COURIER}', 'is written ["[::ffff:102:304]"] by browsers'),
+            (
+                f'[["a.example"]]\n{COURIER}',
+                'has "a.example" as a list of tables: put its name in one pair of brackets',
+            ),
+            (f'["a.example"]\n{COURIER}["a.example"]\n{GAZETTE}', "has the table or the key of its line 4 twice"),
+            (f'["a.example"]\n{COURIER}api_key = "s3cr3t"\n', "has the table or the key of its line 4 twice"),
             (f'[""]\n{COURIER}', "is no host"),
             (f'["{"a" * (LONGEST_HOST + 1)}"]\n{COURIER}', "is no host"),
             (f'["a.example"]\n{COURIER}["A.example."]\n{GAZETTE}', '["a.example"]: is there more than once'),
@@ -209,7 +224,8 @@ class TestProblems:
 
     def test_globs_of_other_hosts_go_together(self) -> None:
         """However alike they look."""
-        assert not problems_of_names(["*.a.example", "*.b.example", "*", "a.*", "www.a.example", "[::1]"])
+        names = ["*.a.example", "*.b.example", "*", "a.*", "www.a.example", "127.0.0.1"]
+        assert not problems_of_names([*names, "[::1]", "[2001:db8::1]", "[::ffff:102:304]"])
 
     @pytest.mark.parametrize("own", [{}, {"site_id": "own", "api_key": "key"}])
     def test_two_sites_with_one_place_for_their_cookies(self, own: dict[str, str], tmp_path: Path) -> None:
