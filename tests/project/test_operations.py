@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.util
 import re
 import tracemalloc
 from collections.abc import Iterator
@@ -109,6 +110,17 @@ def test_tells_of_every_metric() -> None:
     importlib.import_module(f"{PACKAGE}.metrics").Metrics(Meter())
 
     assert sorted((row[0].strip("`"), row[1], row[2].strip("`")) for row in table("metrics")) == sorted(made)
+
+
+# Commands.
+
+
+def test_names_commands_that_there_are() -> None:
+    """Each can be run by anyone who has a checkout."""
+    named = re.findall(r"`python -m (tests[\w.]*)(?: (\w+))?`", PAGE)
+
+    assert {f"{module}.{name}" if name else module for module, name in named} >= {"tests.bench.soak", "tests.dashboard"}
+    assert all(importlib.util.find_spec(f"{module}.{name}" if name else module) for module, name in named)
 
 
 # The fleet.
