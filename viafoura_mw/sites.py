@@ -78,7 +78,9 @@ def tables(text: str, known: Collection[str], problems: list[str]) -> list[Table
         found_at = re.search(r"line [0-9]+", str(error))
         place = found_at[0] if found_at else "end"
         is_double = re.match(r"Cannot (declare|overwrite)", str(error))
-        what = f"has the table or the key of its {place} twice" if is_double else f"is no TOML, as of its {place}"
+        what = (
+            f"has the table or the key of its {place} twice" if is_double else f"is not valid TOML, as of its {place}"
+        )
         problems.append(f"{SITES_FILE} {what}")
         return []
     if not content:
@@ -89,7 +91,9 @@ def tables(text: str, known: Collection[str], problems: list[str]) -> list[Table
             sentence = "as a list of tables: put its name in one pair of brackets"
             problems.append(f"{SITES_FILE} has {json.dumps(name)} {sentence}")
         elif not isinstance(table, Mapping):
-            problems.append(f"{SITES_FILE} has {json.dumps(name)} above its tables: defaults are the environment's")
+            problems.append(
+                f"{SITES_FILE} has {json.dumps(name)} above its tables: set in the environment what is for all sites"
+            )
         elif any(isinstance(value, Mapping) for value in table.values()):
             problems.append(
                 told(name, 'has a table within: a host with dots is put in quotes, as ["www.site.example"]')
@@ -139,7 +143,9 @@ def problems_of_names(names: Sequence[str]) -> list[str]:
             problems.append(told(name, "is there more than once: capitals and a dot at the end make no difference"))
     for one, other in combinations(dict.fromkeys(filter(_is_glob, names)), 2):
         if _literals(one) == _literals(other) and _meet(one, other):
-            problems.append(told(one, f"is as good as [{json.dumps(other)}] for some hosts: make one of them longer"))
+            problems.append(
+                told(one, f"matches some hosts as well as [{json.dumps(other)}]: make one of them more exact")
+            )
     return problems
 
 

@@ -119,7 +119,7 @@ def test_names_commands_that_there_are() -> None:
     """Each can be run by anyone who has a checkout."""
     named = re.findall(r"`python -m (tests[\w.]*)(?: (\w+))?`", PAGE)
 
-    assert {f"{module}.{name}" if name else module for module, name in named} >= {"tests.bench.soak", "tests.dashboard"}
+    assert {f"{module}.{name}" if name else module for module, name in named} >= {"tests.two_sites", "tests.dashboard"}
     assert all(importlib.util.find_spec(f"{module}.{name}" if name else module) for module, name in named)
 
 
