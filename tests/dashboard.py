@@ -10,6 +10,7 @@ The picture goes to ``.pictures/dashboard.png``, or to ``FILE``. It needs ``prom
 import html
 import json
 import math
+import shutil
 import sys
 import tempfile
 import threading
@@ -138,6 +139,7 @@ def run(stack: ExitStack, tell: Callable[[str], object]) -> tuple[int, list[Phas
 def _prometheus(port: int, its: Path, folder: Path, metrics_port: int) -> list[str]:
     configuration = (folder / "prometheus.yml").read_text()
     configuration = configuration.replace("9464", str(metrics_port)).replace("15s", f"{SCRAPE}s")
+    shutil.copy(folder / "alerts.yml", its)
     (its / "prometheus.yml").write_text(configuration)
     return [
         program("prometheus"),

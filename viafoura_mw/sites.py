@@ -25,6 +25,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import cache, lru_cache
+from ipaddress import IPv6Address
 from itertools import combinations
 from typing import Any, Final, Generic, TypeVar
 
@@ -43,6 +44,7 @@ _PREFIX: Final = "VIAFOURA_"
 #: RFC 9110 §7.2 and RFC 3986 §3.2.2: a name, maybe with the root's dot, or an address, then maybe a port.
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]\.?|[0-9A-Za-z_.-]+)(?::[0-9]*)?")
 _TABLE_NAME: Final = re.compile(r"\[[0-9a-f:.]+\]|[0-9a-z_.*?-]+")
+_NO_HOST: Final = "is no host: a name in ASCII (xn--…) or an address, without scheme and port; * and ? are wild"
 _LONGEST_HEADER: Final = LONGEST_HOST + 8  # a dot, a colon, a port
 _REMEMBERED: Final = 1024  # spellings of hosts, per middleware, so that a site's next request costs no search
 
@@ -73,15 +75,25 @@ def tables(text: str, known: Collection[str], problems: list[str]) -> list[Table
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:  # whose text may quote a secret
-        place = re.search(r"line [0-9]+", str(error))
-        problems.append(f"{SITES_FILE} is no TOML, as of its {place[0] if place else 'end'}")
+        found_at = re.search(r"line [0-9]+", str(error))
+        place = found_at[0] if found_at else "end"
+        is_double = re.match(r"Cannot (declare|overwrite)", str(error))
+        what = (
+            f"has the table or the key of its {place} twice" if is_double else f"is not valid TOML, as of its {place}"
+        )
+        problems.append(f"{SITES_FILE} {what}")
         return []
     if not content:
         problems.append(f"{SITES_FILE} has no table: each site has one, named by its host")
     found = []
     for name, table in content.items():
-        if not isinstance(table, Mapping):
-            problems.append(f"{SITES_FILE} has {json.dumps(name)} above its tables: defaults are the environment's")
+        if isinstance(table, list) and table and isinstance(table[0], Mapping):
+            sentence = "as a list of tables: put its name in one pair of brackets"
+            problems.append(f"{SITES_FILE} has {json.dumps(name)} {sentence}")
+        elif not isinstance(table, Mapping):
+            problems.append(
+                f"{SITES_FILE} has {json.dumps(name)} above its tables: set in the environment what is for all sites"
+            )
         elif any(isinstance(value, Mapping) for value in table.values()):
             problems.append(
                 told(name, 'has a table within: a host with dots is put in quotes, as ["www.site.example"]')
@@ -125,15 +137,34 @@ def problems_of_names(names: Sequence[str]) -> list[str]:
     """A sentence for each name that no host can have, and for each two of which a host could have both."""
     problems = []
     for name in dict.fromkeys(names):
-        if not _TABLE_NAME.fullmatch(name) or len(name) > LONGEST_HOST or ".." in name:
-            sentence = "is no host: a name in ASCII (xn--…) or an address, without scheme and port; * and ? are wild"
+        if sentence := _wrong_with(name):
             problems.append(told(name, sentence))
         if names.count(name) > 1:
             problems.append(told(name, "is there more than once: capitals and a dot at the end make no difference"))
     for one, other in combinations(dict.fromkeys(filter(_is_glob, names)), 2):
         if _literals(one) == _literals(other) and _meet(one, other):
-            problems.append(told(one, f"is as good as [{json.dumps(other)}] for some hosts: make one of them longer"))
+            problems.append(
+                told(one, f"matches some hosts as well as [{json.dumps(other)}]: make one of them more exact")
+            )
     return problems
+
+
+def _wrong_with(name: str) -> str:
+    """Why no request's host can be, or match, a table's name; empty if one can."""
+    if name.startswith("."):
+        return f"begins with a dot, as no host does: is [{json.dumps(f'*{name}')}] meant?"
+    if not _TABLE_NAME.fullmatch(name) or len(name) > LONGEST_HOST or ".." in name:
+        return _NO_HOST
+    if not name.startswith("["):
+        return ""
+    try:
+        address = IPv6Address(name[1:-1])
+    except ValueError:
+        return _NO_HOST
+    spelled = address.compressed
+    if (mapped := address.ipv4_mapped) is not None:  # whose text differs between versions of Python
+        spelled = f"::ffff:{int(mapped) >> 16:x}:{int(mapped) & 0xFFFF:x}"
+    return "" if name == f"[{spelled}]" else f"is written [{json.dumps(f'[{spelled}]')}] by browsers"
 
 
 def _is_glob(name: str) -> bool:

@@ -2,16 +2,21 @@
 
 import ast
 import importlib
+import importlib.util
 import re
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.project.test_layers import MODULES, PACKAGE
+from tests.support.fakes import Clock, HandWorkers, ScriptedViafoura
 from tests.support.readme import ROOT
 from viafoura_mw import Settings
+from viafoura_mw.user.user import User
 from viafoura_mw.viafoura import breaker, limits, logins, workers
+from viafoura_mw.viafoura.sessions import LoginRequest, Sessions
 
 PAGE = (ROOT / ".docs/operations.md").read_text("utf-8")
 #: What the middleware is, without what is there to try it out.
@@ -105,6 +110,17 @@ def test_tells_of_every_metric() -> None:
     importlib.import_module(f"{PACKAGE}.metrics").Metrics(Meter())
 
     assert sorted((row[0].strip("`"), row[1], row[2].strip("`")) for row in table("metrics")) == sorted(made)
+
+
+# Commands.
+
+
+def test_names_commands_that_there_are() -> None:
+    """Each can be run by anyone who has a checkout."""
+    named = re.findall(r"`python -m (tests[\w.]*)(?: (\w+))?`", PAGE)
+
+    assert {f"{module}.{name}" if name else module for module, name in named} >= {"tests.two_sites", "tests.dashboard"}
+    assert all(importlib.util.find_spec(f"{module}.{name}" if name else module) for module, name in named)
 
 
 # The fleet.
@@ -244,6 +260,25 @@ def test_a_bound_is_the_codes(name: str) -> None:
         module = next(each for each in sorted(TREES, key=len, reverse=True) if name.startswith(f"{each}."))
         told = places.value if isinstance(places, ast.Constant) else _constant(f"{module}.{ast.unparse(places)}")
         assert told == number
+
+
+def test_a_logins_entries_have_the_size_that_is_told() -> None:
+    """All of them together, in all tables."""
+    (told,) = re.findall(r"some (\d+) KB", PAGE.partition("All entries of one login")[2].partition("\n\n")[0])
+    clock = Clock()
+    hands = HandWorkers(clock)
+    sessions = Sessions(ScriptedViafoura(clock, takes=0.0), timeout=2.0, clock=clock, workers=lambda: hands)
+    used, times = [], 500
+
+    tracemalloc.start()
+    for number in range(2 * times):
+        sessions.ensure(LoginRequest(User(f"reader-{number}", f"Reader {number}"), b"browser %d" % number))
+        hands.logins.run()
+        if number % times == times - 1:
+            used.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+
+    assert (used[1] - used[0]) / times <= int(told) * 1200  # versions of Python differ a little
 
 
 def test_no_more_kinds_of_lines_are_remembered_than_there_are() -> None:

@@ -44,7 +44,16 @@ def test_every_sample_is_tested() -> None:
 @pytest.mark.parametrize("sample", [*BY_SITE, BEHIND_A_PROXY, WITH_METRICS, *CACHED])
 def test_a_sample_knows_nothing_of_the_middleware(sample: str) -> None:
     """No file of a site says anything of this package, but those that start it."""
-    starting = {"README.md", "start.sh", "site.ini", "viafoura.wsgi", "nginx.conf", "site.vcl", "dashboard.json"}
+    starting = {
+        "README.md",
+        "start.sh",
+        "site.ini",
+        "viafoura.wsgi",
+        "nginx.conf",
+        "site.vcl",
+        "dashboard.json",
+        "alerts.yml",
+    }
     files = [path for path in (SAMPLES / sample).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
 
     telling = {path.name for path in files if re.search(r"(?i)viafoura[_-](?!platform)", path.read_text("utf-8"))}
@@ -109,6 +118,69 @@ def test_prometheus_understands_each_query_of_the_dashboard(tmp_path: Path) -> N
     assert (done.returncode, f"{len(QUERIES)} rules found" in done.stdout) == (0, True), done.stderr
 
 
+ALERTS = SAMPLES / WITH_METRICS / "alerts.yml"
+#: Each minute's values of what Prometheus was given, and the alert that they raise, by the minute.
+STORIES = [
+    ("Viafoura fails", {"viafoura_breaker_open": "0 0 1x6"}, {6: [], 8: ["ViafouraFails"]}),
+    ("one of three processes alone", {'viafoura_breaker_open{job="a"}': "0x9", "viafoura_breaker_open": "1x9"}, {9: [
+        "ViafouraFails"
+    ]}),
+    ("it works again", {"viafoura_breaker_open": "1x4 0x9"}, {6: [], 9: []}),
+    ("a key that is refused", {'viafoura_calls_total{call="token",result="refused"}': "1+1x9"}, {3: [
+        "ViafouraRefusesCredentials"
+    ]}),
+    ("one token that is refused long ago", {'viafoura_calls_total{call="token",result="refused"}': "1x30"}, {25: []}),
+    ("logins of refused users", {'viafoura_calls_total{call="login",result="refused"}': "1+9x30"}, {30: []}),
+    ("dropped logins", {'viafoura_calls_total{call="login",result="dropped"}': "0+1x40"}, {10: [], 35: [
+        "ViafouraLoginsDropped"
+    ]}),
+    ("a tenth without a session", {
+        'viafoura_pages_total{outcome="injected"}': "0+90x40", 'viafoura_pages_total{outcome="unavailable"}': "0+10x40",
+    }, {10: [], 35: ["ViafouraPagesWithoutSession"]}),
+    ("anonymous pages only", {'viafoura_pages_total{outcome="anonymous"}': "0+90x40"}, {35: []}),
+]  # fmt: skip
+
+
+@pytest.mark.skipif(not program("promtool"), reason="prometheus not installed")
+def test_prometheus_takes_the_samples_configuration() -> None:
+    """With its rules."""
+    file = SAMPLES / WITH_METRICS / "prometheus.yml"
+    done = subprocess.run([program("promtool"), "check", "config", file], capture_output=True, text=True)
+
+    assert (done.returncode, "4 rules found" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not program("promtool"), reason="prometheus not installed")
+def test_the_alerts_are_raised_when_they_should_be(tmp_path: Path) -> None:
+    """And at no other time: as Prometheus' own tool plays each story."""
+    stories = [
+        {
+            "name": name,
+            "interval": "1m",
+            "input_series": [{"series": series, "values": values} for series, values in given.items()],
+            "promql_expr_test": [
+                {
+                    "expr": 'sum by (alertname) (ALERTS{alertstate="firing"})',
+                    "eval_time": f"{minute}m",
+                    "exp_samples": [{"labels": f'{{alertname="{alert}"}}', "value": 1} for alert in raised],
+                }
+                for minute, raised in expected.items()
+            ],
+        }
+        for name, given, expected in STORIES
+    ]
+    (tmp_path / "stories.yml").write_text(json.dumps({"rule_files": [str(ALERTS)], "tests": stories}))
+
+    done = subprocess.run(
+        [program("promtool"), "test", "rules", tmp_path / "stories.yml"], capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {alert for _, _, expected in STORIES for raised in expected.values() for alert in raised} == {
+        *re.findall(r"alert: (\w+)", ALERTS.read_text("utf-8"))
+    }
+
+
 def test_the_dashboard_asks_for_metrics_that_there_are(viafoura: SimulatedViafoura) -> None:
     """Each name and label of its queries is one that Prometheus is given; the site's own metrics are there as ever."""
     environ = {"METRICS_PORT": str(free_port()), **viafoura.environ()}
@@ -117,7 +189,8 @@ def test_the_dashboard_asks_for_metrics_that_there_are(viafoura: SimulatedViafou
         assert browser.get().pair is not None
         told = exchange(int(environ["METRICS_PORT"]), "GET /metrics HTTP/1.1").decode()
 
-    assert {name for query in QUERIES for name in re.findall(r"viafoura_[a-z_]+(?=\{)", query)} <= {
+    queries = [*QUERIES, *re.findall(r"(?m)^ +(?:expr:|/|sum) .*", ALERTS.read_text("utf-8"))]
+    assert {name for query in queries for name in re.findall(r"viafoura_(?!site)[a-z_]+", query)} <= {
         re.split(r"[{ ]", line)[0] for line in told.splitlines()
     }
     labels = {*re.findall(r'(\w+)="', told), SITE.replace(".", "_")}  # this run has one site

@@ -151,8 +151,8 @@ class TestProblems:
         ("text", "sentence"),
         [
             ("", "has no table"),
-            ("[", "is no TOML"),
-            ('["a.example"]\napi_key = "s3cr3t\n', "is no TOML, as of its line 2"),
+            ("[", "is not valid TOML"),
+            ('["a.example"]\napi_key = "s3cr3t\n', "is not valid TOML, as of its line 2"),
             ('api_key = "s3cr3t"\n', 'has "api_key" above its tables'),
             (f"[www.courier.example]\n{COURIER}", '["www"]: has a table within'),
             (f'["a.example"]\n{COURIER}app = "x:y"\n', '["a.example"]: app is one for the whole process'),
@@ -181,11 +181,26 @@ class TestProblems:
             (f'["https://a.example"]\n{COURIER}', "is no host"),
             (f'["b\u00fccher.example"]\n{COURIER}', "is no host"),
             (f'["a..example"]\n{COURIER}', "is no host"),
+            (
+                f'[".a.example"]\n{COURIER}',
+                '[".a.example"]: begins with a dot, as no host does: is ["*.a.example"] meant?',
+            ),
+            (f'["[:::]"]\n{COURIER}', '["[:::]"]: is no host'),
+            (f'["[::1]:8000"]\n{COURIER}', '["[::1]:8000"]: is no host'),
+            (f'["[fe80::1%25eth0]"]\n{COURIER}', "is no host"),
+            (f'["[0:0:0:0:0:0:0:1]"]\n{COURIER}', '["[0:0:0:0:0:0:0:1]"]: is written ["[::1]"] by browsers'),
+            (f'["[::FFFF:1.2.3.4]"]\n{COURIER}', 'is written ["[::ffff:102:304]"] by browsers'),
+            (
+                f'[["a.example"]]\n{COURIER}',
+                'has "a.example" as a list of tables: put its name in one pair of brackets',
+            ),
+            (f'["a.example"]\n{COURIER}["a.example"]\n{GAZETTE}', "has the table or the key of its line 4 twice"),
+            (f'["a.example"]\n{COURIER}api_key = "s3cr3t"\n', "has the table or the key of its line 4 twice"),
             (f'[""]\n{COURIER}', "is no host"),
             (f'["{"a" * (LONGEST_HOST + 1)}"]\n{COURIER}', "is no host"),
             (f'["a.example"]\n{COURIER}["A.example."]\n{GAZETTE}', '["a.example"]: is there more than once'),
-            (f'["a*.example"]\n{COURIER}["*b.example"]\n{GAZETTE}', 'is as good as ["*b.example"] for some hosts'),
-            (f'["?.example"]\n{COURIER}["*.example"]\n{GAZETTE}', "is as good as"),
+            (f'["a*.example"]\n{COURIER}["*b.example"]\n{GAZETTE}', 'matches some hosts as well as ["*b.example"]'),
+            (f'["?.example"]\n{COURIER}["*.example"]\n{GAZETTE}', "matches some hosts as well as"),
         ],
     )
     def test_names_the_table(self, text: str, sentence: str, tmp_path: Path) -> None:
@@ -209,7 +224,8 @@ class TestProblems:
 
     def test_globs_of_other_hosts_go_together(self) -> None:
         """However alike they look."""
-        assert not problems_of_names(["*.a.example", "*.b.example", "*", "a.*", "www.a.example", "[::1]"])
+        names = ["*.a.example", "*.b.example", "*", "a.*", "www.a.example", "127.0.0.1"]
+        assert not problems_of_names([*names, "[::1]", "[2001:db8::1]", "[::ffff:102:304]"])
 
     @pytest.mark.parametrize("own", [{}, {"site_id": "own", "api_key": "key"}])
     def test_two_sites_with_one_place_for_their_cookies(self, own: dict[str, str], tmp_path: Path) -> None:

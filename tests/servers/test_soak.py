@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests import three_processes
-from tests.bench import soak as two_sites
+from tests import three_processes, two_sites
 from tests.hostile import LOGINS, MALLORY, Browser, Door, trial, trials
 from tests.soak import Soak
 from viafoura_mw.testing import Fault, SimulatedViafoura

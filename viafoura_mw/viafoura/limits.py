@@ -6,7 +6,7 @@ sends another cookie with each request is still one user.
 The class knows no clock and no lock: its owner tells the time, in seconds that only grow, and lets one thread in.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,7 +27,7 @@ class _Record:
     """One user's logins. ``refused``: the name and e-mail address that were refused; ``None`` for any."""
 
     under_way: list[float] = field(default_factory=list)
-    begun: deque[float] = field(default_factory=lambda: deque(maxlen=A_MINUTE))
+    begun: list[float] = field(default_factory=list)  # a deque takes 700 bytes for its first entry
     failures: int = 0
     failed_answers: int = 0
     refused_until: float = 0.0
@@ -55,6 +55,7 @@ class UserLimits:
         record = self._record(user_id)
         record.under_way.append(now)
         record.begun.append(now)
+        del record.begun[:-A_MINUTE]
 
     def end(self, user_id: str, begun: float, *, sent: bool) -> None:
         """Note that the login that began at ``begun`` has ended; one that was never ``sent`` is none of the twelve."""

@@ -1,4 +1,4 @@
-"""Ten thousand users, three processes, two sites: ``python -m tests.bench soak [--users 10000] [--seconds 240]``.
+"""Ten thousand users, three processes, two sites: ``python -m tests.two_sites [--users 10000] [--seconds 240]``.
 
 A server with three processes serves two sites by their hosts, each with a Viafoura of its own. Users come one after the
 other in a few threads, each as a browser whose every request is a connection of its own, so that any process answers,
@@ -322,20 +322,24 @@ def lines(made: Soak) -> Iterator[str]:
     yield f"{'MiB of the processes, by quarters':40} {told}"
 
 
-def main(arguments: list[str]) -> None:
+def main() -> int:
     """Run it from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench soak", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.two_sites", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--users", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=240.0)
     parser.add_argument("--processes", type=int, default=3)
     parser.add_argument("--server", choices=[*SERVERS], default="gunicorn")
     parser.add_argument("--pace", type=float, default=50.0, help="requests a second of each hostile user")
     parser.add_argument("--threads", type=int, default=8, help="users at one time")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args()
     given = {"processes": options.processes, "users": options.users, "seconds": options.seconds, "pace": options.pace}
     with soak(options.server, **given) as made:
         began = time.monotonic()
         made.run(options.threads, lambda line: print(f"\r{line}", end="", file=sys.stderr, flush=True))
         print(*lines(made), f"{'seconds':40} {time.monotonic() - began:.0f}", sep="\n")
     print(f"violations: {len(made.violations)}", *made.violations[:20], sep="\n")
-    sys.exit(1 if made.violations else 0)
+    return 1 if made.violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

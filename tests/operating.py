@@ -1,4 +1,4 @@
-"""What several sites in one process, and metrics, cost a request: ``python -m tests.bench operating``.
+"""What several sites in one process, and metrics, cost a request: ``python -m tests.operating``.
 
 First the choice of a request's site by its host; then a request through each door with metrics off and with metrics on,
 side by side, with OpenTelemetry's SDK and a reader that nobody asks. Microseconds of the
@@ -33,8 +33,8 @@ from tests.bench.requests import (
     wsgi_app,
     wsgi_run,
 )
-from tests.bench.soak import Site, Soak, soak
 from tests.support.doors import environ_of, scope_of
+from tests.two_sites import Site, Soak, soak
 from viafoura_mw import asgi, wsgi
 from viafoura_mw.sites import Hosts
 from viafoura_mw.testing import Fault
@@ -144,7 +144,7 @@ def _measured(server: str, state: str, made: Soak, courier: Site, gazette: Site)
     return Beside(server, state, statistics.median(times), times[int(len(times) * 0.95)], times[-1], len(pairs), served)
 
 
-def main(arguments: list[str]) -> None:
+def main() -> None:
     """Print the tables."""
     metrics.set_meter_provider(MeterProvider([InMemoryMetricReader()]))
     print("| host | 1 glob, µs | 100 globs, µs |\n|---|---|---|")
@@ -158,3 +158,7 @@ def main(arguments: list[str]) -> None:
     for row in beside_a_dead_one():
         figures = f"{row.median:.1f} | {row.last:.1f} | {row.longest:.0f} | {row.served} of {row.newcomers}"
         print(f"| {row.server} | {row.state} | {figures} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
