@@ -49,6 +49,31 @@ def with_flask_login():
     return site
 
 
+def with_flask_session():
+    from flask import Flask
+
+    site = Flask("site")
+    site.secret_key = "key"
+    site.add_url_rule("/", "front", lambda: TAG.decode())
+    return site
+
+
+def with_quart_auth():
+    from quart import Quart
+    from quart_auth import QuartAuth
+
+    site = Quart("site")
+    site.secret_key = "key"
+    QuartAuth(site)
+    site.add_url_rule("/", "front", lambda: TAG.decode())
+    return site
+
+
+async def with_session(scope, receive, send):
+    scope["session"] = {"user": {"id": "17", "name": "s3cret"}}
+    await answered(scope, send)
+
+
 class Odd(User):
     @property
     def email(self):
@@ -197,6 +222,25 @@ def asked(capsys: Lines, app: str, *arguments: str) -> tuple[int, dict[str, tupl
     return code, {each["subject"]: (each["state"], each["sentence"]) for each in of_page}, details
 
 
+def signed_cookie(name: str) -> str:
+    """What Flask and Quart-Auth would have set."""
+    if name == "session":
+        from flask import Flask
+        from flask.sessions import SecureCookieSessionInterface
+
+        site = Flask("site")
+        site.secret_key = "key"
+        serializer = SecureCookieSessionInterface().get_signing_serializer(site)
+        assert serializer
+        return str(serializer.dumps({"user_id": 17}))
+    from quart import Quart
+    from quart_auth import QuartAuth
+
+    quart = Quart("site")
+    quart.secret_key = "key"
+    return QuartAuth(quart).dump_token("17", app=quart)
+
+
 class TestUser:
     """Who was read, and by what."""
 
@@ -266,6 +310,40 @@ class TestUser:
         assert said["outcome"][0] == "warning"
         assert details["answer"] == ("not known" if "unasked" in cookie else "nobody")
 
+    @pytest.mark.parametrize(
+        ("app", "cookie", "instead"),
+        [
+            ("with_session", "who=ann", "VIAFOURA_USER_ID=session:user/id"),
+            ("with_flask_session()", "session", "VIAFOURA_USER_ID=session:user_id"),
+            ("with_quart_auth()", "QUART_AUTH", "VIAFOURA_USER=quart-auth"),
+        ],
+    )
+    def test_says_what_would_give_a_user(self, app: str, cookie: str, instead: str, capsys: Lines) -> None:
+        """Where a site has its user in a place that is not looked at; that it is so is tried out, in silence."""
+        pytest.importorskip("flask", reason="Flask is not installed")
+        pytest.importorskip("quart_auth", reason="Quart-Auth is not installed")
+        if "=" not in cookie:
+            cookie = f"{cookie}={signed_cookie(cookie)}"
+
+        code, said, _ = asked(capsys, app, "--page", "/", "--cookie", cookie)
+
+        assert code == 1
+        assert f"set {instead}: that gives a user on this page" in said["reader"][1]
+
+    def test_asks_whether_a_header_is_still_good(self, capsys: Lines) -> None:
+        """Where no cookie was given."""
+        _, said, _ = asked(capsys, "simple", "--page", "/", "--header", "Authorization: Bearer x")
+
+        assert "is the header still good?" in said["reader"][1]
+
+    def test_names_no_place_where_nobody_is_to_be_read(self, monkeypatch: pytest.MonkeyPatch, capsys: Lines) -> None:
+        """``VIAFOURA_USER=off`` looks nowhere."""
+        monkeypatch.setenv("VIAFOURA_USER", "off")
+
+        _, said, _ = asked(capsys, "simple", "--page", "/", "--cookie", "who=ann")
+
+        assert said["reader"][1].startswith("it is not known who asks: where preset off looks nothing is laid out")
+
     def test_asks_for_a_cookie_where_none_was_given(self, capsys: Lines) -> None:
         """A visitor who is not signed in is no failure."""
         code, said, _ = asked(capsys, "simple", "--page", "/")
@@ -304,7 +382,7 @@ class TestUser:
         code, said, _ = asked(capsys, app, "--page", "/", "--cookie", "who=ann")
 
         assert code == 1
-        assert "the user is not where preset django looks" in said["reader"][1]
+        assert "where preset django looks nothing is laid out" in said["reader"][1]
 
     def test_reads_a_user_whom_a_framework_loads(self, monkeypatch: pytest.MonkeyPatch, capsys: Lines) -> None:
         """In the framework's own context, as on a server; where the page has no tag, nobody is loaded."""

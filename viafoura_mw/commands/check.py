@@ -325,7 +325,8 @@ def _asked_for(asked: Question, settings: Settings, loaded: _Loaded | None) -> C
         with _logged() as warnings:
             checks = list(page_checks(loaded.app, settings, asked, is_asgi=bool(loaded.is_asgi)))
         yield from checks
-        yield from each("page", State.WARNING, warnings)
+        told = {sentence for _, of_site in settings.each_site for sentence in _unreached(of_site, loaded)}
+        yield from each("page", State.WARNING, [sentence for sentence in warnings if sentence not in told])
 
 
 # The bridge.

@@ -202,28 +202,34 @@ def _reader(asked: Question, settings: Settings, noted: Noted) -> Check:
     if noted.answer == "not asked":
         state = State.WARNING if asked.is_of_somebody else State.OK
         return Check("reader", state, "nobody was asked who the user is, since the page has no tag", details)
+    where = f"where {by} looks{_places(settings, noted)}"
     if noted.answer == "nobody":
-        sentence = f"nobody is signed in, by {by}"
+        sentence = f"nobody is signed in {where}"
     else:
-        sentence = (
-            f"it is not known who asks, by {by}: this page does not ask who is signed in, or the id is not usable"
-        )
+        sentence = f"it is not known who asks: {where} nothing is laid out, or an id that is none"
     if not asked.is_of_somebody:
         sentence += "; give the site's sign-in cookie with --cookie 'name=value' to ask as a user"
     else:
-        sentence += f"; {_what_to_set(settings, noted)}"
+        sentence += f"; {_what_to_set(asked, settings, noted)}"
     return Check("reader", state, sentence, details)
 
 
-def _what_to_set(settings: Settings, noted: Noted) -> str:
+def _places(settings: Settings, noted: Noted) -> str:
+    preset = settings.preset(noted.preset)
+    places = preset.sources.id if preset.is_free else ()
+    if any(source.kind == "user" for source in places):
+        places = preset.user_object
+    return f" ({'|'.join(map(str, places))})" if places else ""
+
+
+def _what_to_set(asked: Question, settings: Settings, noted: Noted) -> str:
+    if noted.instead:
+        return f"set {noted.instead}: that gives a user on this page (is it an id that never changes?)"
+    is_it_good = _IS_IT_GOOD if any(name == "Cookie" for name, _ in asked.headers) else "is the header still good?"
     if settings.trusted_proxies or settings.proxy_secret:
         return (
-            f"{_IS_IT_GOOD} A proxy's header is believed only with --header 'X-Viafoura-Proxy-Secret: …' beside it, or "
+            f"{is_it_good} A proxy's header is believed only with --header 'X-Viafoura-Proxy-Secret: …' beside it, or "
             f"where VIAFOURA_TRUSTED_PROXIES has {PEER}"
         )
-    preset = settings.preset(noted.preset)
-    where = f"where preset {noted.preset} looks"
-    if preset.framework is None and (places := preset.user_object or preset.sources.id):
-        where = "at " + "|".join(map(str, places))
     often = f" ({_ELSEWHERE[noted.preset]})" if noted.preset in _ELSEWHERE else ""
-    return f"{_IS_IT_GOOD} If it is, the user is not {where}: set VIAFOURA_USER or VIAFOURA_USER_ID{often}"
+    return f"{is_it_good} If it is, the user is kept elsewhere: set VIAFOURA_USER or VIAFOURA_USER_ID{often}"

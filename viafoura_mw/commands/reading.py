@@ -1,13 +1,16 @@
 """What a reading of the user went by: the answer, and the source of each field, never a value."""
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from viafoura_mw.commands.seeking import Seeker
 from viafoura_mw.settings import Settings
+from viafoura_mw.user import frameworks
 from viafoura_mw.user.reader import UserReader
+from viafoura_mw.user.reading import Root
 from viafoura_mw.user.sources import Source
 from viafoura_mw.user.user import NotKnown, Reading, User
 
@@ -20,12 +23,14 @@ _Read = Callable[[UserReader], Awaitable[Reading | None]]
 class Noted:
     """The last reading's ``answer``: ``user``, ``nobody``, ``not known``, or ``not asked``; the ``sources`` of a user.
 
-    ``sources`` are empty texts for fields that were not found.
+    ``sources`` are empty texts for fields that were not found. ``instead``: what could be set for a user to be found
+    where none was, if anything is known.
     """
 
     answer: str = "not asked"
     preset: str = ""
     sources: dict[str, str] = dataclasses.field(default_factory=dict)
+    instead: str = ""
 
 
 class NotingReader:
@@ -40,21 +45,36 @@ class NotingReader:
         self._reader = reader
         self._settings = settings
         self._make = make
+        self._seeker = Seeker()
+        self._served: object = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reader, name)
 
-    def read_free(self, *where: Any) -> Reading | None:
+    def expect(self, request: MutableMapping[str, Any]) -> object:
+        """As the reader's; frameworks leave what they have in any case, for whatever could be set instead."""
+        expected = self._reader.expect(request)
+        self._served = frameworks.expect(request)
+        return expected
+
+    def read_free(self, root: Root, expected: object) -> Reading | None:
         """As the reader's; under ASGI too, where nothing is to be awaited for it."""
-        return _at_once(self._read(lambda reader: _now(reader.read_free(*where))))
+        return self._sought(_at_once(self._read(lambda reader: _now(reader.read_free(root, expected)))), root)
 
-    def read_in_environ(self, *where: Any) -> Reading:
+    def read_in_environ(self, environ: Mapping[str, Any], root: Root, expected: object) -> Reading:
         """As the reader's."""
-        return _at_once(self._read(lambda reader: _now(reader.read_in_environ(*where)))) or NotKnown()
+        read = self._read(lambda reader: _now(reader.read_in_environ(environ, root, expected)))
+        return self._sought(_at_once(read), root) or NotKnown()
 
-    async def read_in_scope(self, *where: Any) -> Reading:
+    async def read_in_scope(self, scope: Mapping[str, Any], root: Root, expected: object) -> Reading:
         """As the reader's."""
-        return await self._read(lambda reader: reader.read_in_scope(*where)) or NotKnown()
+        read = self._read(lambda reader: reader.read_in_scope(scope, root, expected))
+        return self._sought(await read, root) or NotKnown()
+
+    def _sought(self, reading: Reading | None, root: Root) -> Reading | None:
+        if reading is not None and not isinstance(reading, User):
+            self.noted.instead = self._seeker.found(root)
+        return reading
 
     async def _read(self, read: _Read) -> Reading | None:
         reading = await read(self._reader)
