@@ -7,8 +7,7 @@ from html.entities import html5
 
 import pytest
 
-from viafoura_mw.bridge.holding import Holding
-from viafoura_mw.bridge.needles import Needles
+from viafoura_mw.bridge.holding import Holding, Needles
 from viafoura_mw.bridge.page import BridgedPage
 from viafoura_mw.bridge.policies import Policies
 from viafoura_mw.bridge.script import BridgeScript

@@ -19,6 +19,7 @@ SITES = [
     ("wsgi", "tests.sites.pyramid_site:main()", "pyramid", KNOWN),
     ("asgi", "tests.sites.starlette_site:app", "scope", KNOWN),
     ("asgi", "tests.sites.fastapi_site:app", "scope", KNOWN),
+    ("asgi", "tests.sites.fastapi_dependency_site:app", "scope", UNKNOWN),
     ("asgi", "tests.sites.litestar_site:app", "scope", UNKNOWN),
 ]
 
@@ -51,3 +52,15 @@ def test_knows_who_is_reading(
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["signed in"][0], told["nobody"][0]) == (KNOWN if user_path else on_own_path)
+
+
+@pytest.mark.parametrize("storage", ["cookie.CookieStorage", "session.SessionStorage"])
+def test_spends_no_message_of_django_s(viafoura: SimulatedViafoura, storage: str) -> None:
+    """What is shown once is shown on the next page, wherever Django keeps it: the bridge's own path shows none."""
+    environ = environ_of_process({**viafoura.environ(), "VIAFOURA_BRIDGE": "1", "STORAGE": storage})
+    command = [sys.executable, "-m", "tests.sites.django_messages"]
+
+    done = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"states": ["nobody", "nobody"], "views": 1, "shown": "Saved."}

@@ -164,6 +164,20 @@ def test_reads_no_user(settings: Settings, viafoura: SimulatedViafoura) -> None:
     assert not viafoura.calls
 
 
+def test_reads_no_user_of_an_environ(settings: Settings, viafoura: SimulatedViafoura) -> None:
+    """Nor under WSGI."""
+
+    def application(environ: Any, start_response: Any) -> Iterable[bytes]:
+        environ["REMOTE_USER"] = environ["flask_login.user"] = Untouchable()
+        start_response("200 OK", [HTML])
+        return [BARE.encode()]
+
+    assert Server().serve(wsgi.ViafouraMiddleware(application, settings), environ_of(headers=BROWSER)) == bridged(
+        settings
+    )
+    assert not viafoura.calls
+
+
 # 3 and 9. Headers.
 
 
@@ -456,6 +470,24 @@ def test_is_bridged_where_the_settings_say(door: Door, viafoura: SimulatedViafou
         answer = get(page(), path=path, headers=BROWSER)
         assert (b"bridge.js" in answer.body) is is_bridged, path
     assert b"data-uid" in get(page(user="ann"), path="/else", headers=BROWSER).body
+
+
+def test_is_bridged_by_the_whole_path(viafoura: SimulatedViafoura) -> None:
+    """An application that is mounted is known by the browser's path; its address in the page is the setting's."""
+    settings = settings_of(viafoura, bridge="/blog/*", bridge_path="/blog/v/")
+    app = wsgi.ViafouraMiddleware(lambda _, start: (start("200 OK", [HTML]) and None) or [BARE.encode()], settings)  # type: ignore[func-returns-value]
+    for prefix, is_bridged in (("/blog", True), ("", False)):
+        body = Server().serve(app, environ_of(path="/story", headers=BROWSER) | {"SCRIPT_NAME": prefix})
+        assert body == (bridged(settings) if is_bridged else BARE.encode())
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
+        await send({"type": "http.response.body", "body": BARE.encode()})
+
+    for root_path, path in (("/blog", "/blog/story"), ("/blog", "/story"), ("//evil", "/blog/story")):
+        scope = scope_of(path=path, headers=BROWSER) | {"root_path": root_path}
+        messages = anyio.run(call, asgi.ViafouraMiddleware(application, settings), scope)
+        assert (messages[1]["body"] == bridged(settings)) is (root_path == "/blog")
 
 
 @both_doors

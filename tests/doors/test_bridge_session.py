@@ -505,6 +505,35 @@ def test_no_former_reader_stays_while_viafoura_is_down(
 
 
 @both_doors
+@pytest.mark.parametrize("status", [400, 403, 404, 429, 500, 503])
+def test_nobody_has_a_session_that_viafoura_refuses(
+    door: Door, settings: Settings, viafoura: SimulatedViafoura, status: int
+) -> None:
+    """The reader is told so, is asked nothing else, and has no cookie; the former reader's session is ended."""
+    get = door(settings)
+    cookie = ask(get, Site(user="ann")).cookie
+    viafoura.fail("login", Fault.status(status))
+    answer = ask(get, Site(user="ben"))
+    assert (told(answer), answer.cookie, said(answer)) == (NOBODY, None, "unavailable")
+    assert told(ask(get, Site(user="ben"), cookie)) == NOBODY
+    wait_for_calls(viafoura, "logout", 1)
+
+
+@both_doors
+def test_a_breaker_that_is_open_is_waited_for_by_nobody(
+    door: Door, settings: Settings, viafoura: SimulatedViafoura
+) -> None:
+    """Viafoura was down for several readers: the next ones' answers come without a call."""
+    get = door(settings)
+    viafoura.fail("login", Fault.status(503))
+    for number in range(20):
+        assert told(ask(get, Site(user=f"reader-{number}"))) == NOBODY
+    made = calls(viafoura, "login")
+    assert told(ask(get, Site(user="ann"))) == NOBODY
+    assert calls(viafoura, "login") == made < 20
+
+
+@both_doors
 def test_a_late_login_serves_the_next_question(door: Door, viafoura: SimulatedViafoura) -> None:
     """Nobody's pair stands meanwhile."""
     get = door(settings_of(viafoura, timeout="0.2"))

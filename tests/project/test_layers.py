@@ -42,7 +42,7 @@ LAYERS = """
     response.request
     response.guard
     response.exchange
-    bridge.references bridge.needles
+    bridge.references
     bridge.policies bridge.holding bridge.sharing bridge.answers
     bridge.page bridge.asking
     bridge.shared

@@ -323,11 +323,18 @@ def running_site(
     paper = Paper()
     bridging = bridge(paper, viafoura, options)
     meddler = Meddler(bridging)
-    with make_server("127.0.0.1", 0, meddler, _Server, _Handler) as server:
+    with serving(meddler) as port:
+        yield Site(f"http://127.0.0.1:{port}", paper, bridging, meddler, viafoura, options)
+
+
+@contextlib.contextmanager
+def serving(app: WSGIApplication) -> Iterator[int]:
+    """Serve an application in this process, on a free port of 127.0.0.1."""
+    with make_server("127.0.0.1", 0, app, _Server, _Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
-            yield Site(f"http://127.0.0.1:{server.server_port}", paper, bridging, meddler, viafoura, options)
+            yield server.server_port
         finally:
             server.shutdown()
             thread.join(PATIENCE)

@@ -4,7 +4,7 @@ import contextlib
 import importlib.util
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -33,7 +33,7 @@ _FLAGS = (
 
 
 @contextlib.contextmanager
-def chromium(width: int = 1280, height: int = 900) -> Iterator[Any]:
+def chromium(width: int = 1280, height: int = 900, *, preferences: Mapping[str, object] | None = None) -> Iterator[Any]:
     """A headless Chromium with a profile of its own, driven by selenium; it keeps what its console says."""
     from selenium.webdriver import Chrome, ChromeOptions
     from selenium.webdriver.chrome.service import Service
@@ -43,6 +43,7 @@ def chromium(width: int = 1280, height: int = 900) -> Iterator[Any]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         options = ChromeOptions()
         options.binary_location = BROWSER
+        options.add_experimental_option("prefs", dict(preferences or {}))
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         for flag in (*_FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
             options.add_argument(flag)

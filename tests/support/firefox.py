@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -124,13 +124,13 @@ def _connected(port: int) -> socket.socket:
 
 
 @contextlib.contextmanager
-def firefox() -> Iterator[Firefox]:
-    """A headless Firefox with a profile of its own."""
+def firefox(more: Mapping[str, object] | None = None) -> Iterator[Firefox]:
+    """A headless Firefox with a profile of its own, and with ``more`` preferences."""
     assert FIREFOX
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        preferences = {**_PREFERENCES, "marionette.port": port}
+        preferences = {**_PREFERENCES, **(more or {}), "marionette.port": port}
         lines = (f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in preferences.items())
         Path(profile, "user.js").write_text("\n".join(lines), "utf-8")
         command = [FIREFOX, "--headless", "--marionette", "--no-remote", "--profile", profile]

@@ -317,6 +317,16 @@ SERVERS: Final = (
     ),
 )
 
+#: Not of the matrix, which needs no more than two processes to show what several are.
+TEN_PROCESSES: Final = Server(
+    "gunicorn --preload -w 10",
+    "wsgi",
+    _gunicorn("--preload", "--workers", "10"),
+    ("gunicorn",),
+    keeps_alive=False,
+    processes=10,
+)
+
 #: Not of the matrix: hardly anybody serves WSGI so, but Daphne brings it, and it reads headers in a way of its own.
 TWISTED: Final = Server(
     "Twisted",
