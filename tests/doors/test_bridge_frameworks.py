@@ -36,6 +36,8 @@ def test_knows_who_is_reading(
     user_path: str,
 ) -> None:
     """Where it cannot be known on the address that is asked, nobody is never said; a path of the site's tells."""
+    if "litestar" in site:
+        pytest.importorskip("litestar", reason="Litestar is not installed")
     environ = environ_of_process(
         {
             **viafoura.environ(),

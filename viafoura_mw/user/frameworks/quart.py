@@ -1,4 +1,7 @@
-"""Quart: ``session`` and ``g`` are kept as they are when the response is finished; Quart-Auth has its user in ``g``."""
+"""Quart: ``session`` and ``g`` are kept as they are when the response is finished, with the user of Quart-Auth.
+
+Quart-Auth keeps its user in ``g``; before 0.11 it kept the user on the context of the request.
+"""
 
 import functools
 import sys
@@ -44,7 +47,7 @@ def _found(app: Any) -> tuple[Mapping[str, Any], Any]:
     # A site without a secret key has none: the stand-in only tells whoever writes to it.
     kept = None if isinstance(session, sys.modules["quart.sessions"].NullSession) else session
     g = dict(vars(sys.modules["quart"].g._get_current_object()))
-    return context.request.scope, {"session": kept, "g": g, "extensions": app.extensions}
+    return context.request.scope, {"session": kept, "g": g, "context": context, "extensions": app.extensions}
 
 
 def lent(kind: str, left: Mapping[str, Any]) -> Any:
@@ -55,13 +58,13 @@ def lent(kind: str, left: Mapping[str, Any]) -> Any:
 @contextmanager
 def opened(left: Mapping[str, Any]) -> Iterator[Callable[[], Any]]:
     """Lend Quart-Auth's user, whom it has loaded to write its cookie."""
-    yield functools.partial(_user_of, left["g"], left["extensions"].get(_EXTENSION, ()))
+    yield functools.partial(_user_of, {**vars(left["context"]), **left["g"]}, left["extensions"].get(_EXTENSION, ()))
 
 
-def _user_of(g: Mapping[str, Any], managers: Any) -> Any:
+def _user_of(kept: Mapping[str, Any], managers: Any) -> Any:
     """The user of the one manager that ``current_user`` stands for, else of the first."""
     for manager in sorted(managers, key=lambda manager: not manager.singleton):
-        user = g.get(manager.attribute_name, Absence.UNASKED)
+        user = kept.get(manager.attribute_name, Absence.UNASKED)
         if isinstance(user, Absence):
             return user
         return None if user.auth_id is None else _User(user)
