@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Protocol
 
+from viafoura_mw.response.headers import BUFFERS, LISTS
+
 
 class Response(Protocol):
     """The response whose body it is."""
@@ -51,7 +53,7 @@ class Response(Protocol):
 
 def body_of(response: Response, iterable: Any) -> Iterable[bytes]:
     """What the server iterates: the application's own iterable, if nothing of it is changed and it can begin anew."""
-    if isinstance(iterable, bytes | bytearray | memoryview):
+    if isinstance(iterable, BUFFERS):
         iterable = [bytes(iterable)]  # uWSGI takes a string for its one chunk
     if not (hasattr(iterable, "__iter__") or hasattr(iterable, "__getitem__")):
         response.end(returned=True)  # None, or a server's own word for "it is done": the server knows what it means
@@ -63,8 +65,12 @@ def body_of(response: Response, iterable: Any) -> Iterable[bytes]:
     except BaseException:  # the server refuses the head, and has nothing that it could close
         body.close()
         raise
-    if isinstance(iterable, list | tuple) and body.is_as_it_came:
-        return Chunks(iterable, body.close) if response.may_owe_calls else iterable
+    if isinstance(iterable, LISTS):
+        if body.is_as_it_came:
+            return Chunks(iterable, body.close) if response.may_owe_calls else iterable
+        if body.has_come:
+            owes_nothing = iterable.__class__ in LISTS and not response.may_owe_calls  # no list has a close of its own
+            return [*response.ready] if owes_nothing else Chunks(response.ready, body.close)
     return body
 
 
@@ -104,6 +110,13 @@ class Body:
         if response.is_body_changed or self._error is not None:
             return False
         return response.has_head_left and response.is_settled
+
+    @property
+    def has_come(self) -> bool:
+        """Whether all of the body is ready to leave, or has left."""
+        response = self._response
+        is_whole = self._is_one_chunk and self._iterator is not None and self._error is None
+        return is_whole and response.has_head_left and response.is_settled
 
     def pull_head(self) -> None:
         """Pull chunks until the head has been given to the server, or cannot be."""
