@@ -39,7 +39,7 @@ from viafoura_mw.lifespan import serve_lifespan
 from viafoura_mw.response import exchange as says
 from viafoura_mw.response.exchange import Effects, Exchanging, State
 from viafoura_mw.response.guard import said_in
-from viafoura_mw.response.headers import Headers, as_text, without
+from viafoura_mw.response.headers import LISTS, Headers, as_text, without
 from viafoura_mw.runtime import INSIDE, Runtime, runtime_of, served_of
 from viafoura_mw.settings import Settings
 from viafoura_mw.waiting import Lock, Timer, result_within, start_timer
@@ -221,7 +221,7 @@ class _Response:
     def _may_concern_us(self, message: Message) -> bool:
         headers = message.get("headers", ())
         # An iterator is not to be used up here.
-        return not isinstance(headers, list | tuple) or self._incoming.may_concern_us(headers)
+        return not isinstance(headers, LISTS) or self._incoming.may_concern_us(headers)
 
     async def _take(self, exchange: Exchanging, message: Message) -> None:
         """Tell the exchange of a message by its position, not by a list of types."""
@@ -250,7 +250,7 @@ class _Response:
         """A head without the headers that the application sets for us, and its headers as text."""
         headers = message.get("headers", ())
         removed = self._incoming.runtime.response_headers
-        if removed or not isinstance(headers, list | tuple):
+        if removed or not isinstance(headers, LISTS):
             headers = list(headers)
             fields = ((as_text(name).lower(), as_text(value)) for name, value in headers)
             self._incoming.said = said_in(removed, fields)

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from starlette.types import Message, Send
 
-from viafoura_mw.response.headers import Headers, as_text, without
+from viafoura_mw.response.headers import BUFFERS, Headers, as_text, without
 
 START: Final = "http.response.start"
 BODY: Final = "http.response.body"
@@ -26,7 +26,7 @@ class Sent:
         copy = self._copy = message.copy() if message.__class__ is dict else dict(message)
         if isinstance(headers := copy.get("headers"), list):
             copy["headers"] = list(headers)
-        if isinstance(body := copy.get("body"), bytearray | memoryview):
+        if (body := copy.get("body")).__class__ is not bytes and isinstance(body, BUFFERS):
             copy["body"] = bytes(body)
 
     def as_it_came(self) -> Message:
@@ -52,7 +52,7 @@ def bytes_of(body: Any) -> bytes | None:
         return body
     if body is None:
         return b""
-    return bytes(body) if isinstance(body, bytes | bytearray | memoryview) else None
+    return bytes(body) if isinstance(body, BUFFERS) else None
 
 
 def code_of(message: Message) -> int:

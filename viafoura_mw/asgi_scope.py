@@ -8,7 +8,7 @@ from starlette.types import Scope
 
 from viafoura_mw.bridge.site import Bridge
 from viafoura_mw.incoming import ACCEPT_ENCODING, READ, Layout
-from viafoura_mw.response.headers import as_text
+from viafoura_mw.response.headers import LISTS, as_text
 from viafoura_mw.response.proxies import PROOF
 from viafoura_mw.response.request import CONDITIONAL, FILE_EXTENSIONS
 from viafoura_mw.runtime import INSIDE
@@ -38,7 +38,7 @@ _OF_THE_QUESTION: Final = frozenset(
 def listed(scope: Scope) -> RawHeaders:
     """The headers as a list, in the scope as well: an iterator is not to be used up here."""
     headers: RawHeaders = scope.get("headers", ())
-    if not isinstance(headers, list | tuple):
+    if not isinstance(headers, LISTS):
         headers = scope["headers"] = list(headers)
     return headers
 

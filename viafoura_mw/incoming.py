@@ -53,7 +53,10 @@ class Layout:
 
     def is_secure(self, request: Mapping[str, Any], fields: Mapping[Any, str]) -> bool:
         """Whether a browser came over https, as the server or a proxy says."""
-        return request.get(self.scheme) == "https" or says_https(fields.get(self.keys["X-Forwarded-Proto"], ""))
+        if request.get(self.scheme) == "https":
+            return True
+        forwarded = fields.get(self.keys["X-Forwarded-Proto"])
+        return forwarded is not None and says_https(forwarded)
 
 
 class Incoming:
@@ -209,16 +212,15 @@ class Incoming:
         if self._bridge is not None:
             return self._bridge.exchange(self._method, self._spelled)
         fetch_site = fields.get(keys["Sec-Fetch-Site"], "")
-        request = Request(
-            method=self._method,
-            brought=runtime.cookie.find(self._cookies),
-            is_logout=bool(self._logout_path) and can_sign_out(self._method, fetch_site, self._purposes()),
-            leads_back=partial(runtime.rules.leads_back, self._logout_path, fields.get(keys["Host"], "")),
-            secure=layout.is_secure(self._request, fields),
-            cross_site=fetch_site == "cross-site",
-            in_frame=runtime.is_for_frames and fields.get(keys["Sec-Fetch-Dest"], "") in FRAMES,
-            peer=layout.peer(self._request),
-        )
+        brought = runtime.cookie.find(self._cookies)
+        secure = layout.is_secure(self._request, fields)
+        cross_site = fetch_site == "cross-site"
+        in_frame = runtime.is_for_frames and fields.get(keys["Sec-Fetch-Dest"], "") in FRAMES
+        request = Request(self._method, brought, secure, cross_site, in_frame, layout.peer(self._request))
+        if self._logout_path:
+            leads_back = partial(runtime.rules.leads_back, self._logout_path, fields.get(keys["Host"], ""))
+            is_logout = can_sign_out(self._method, fetch_site, self._purposes())
+            request = request._replace(is_logout=is_logout, leads_back=leads_back)
         login_key = partial(runtime.rules.browser, self._cookies, fields.get(keys["Authorization"], ""))
         if self._question is not None:
             is_credible = not runtime.is_for_frames or self._has_sign_in()

@@ -22,7 +22,7 @@ from viafoura_mw.incoming import Incoming, bridge_reply
 from viafoura_mw.response import exchange as says
 from viafoura_mw.response.exchange import Effects, Exchanging, State
 from viafoura_mw.response.guard import said_in
-from viafoura_mw.response.headers import Headers, as_text, without
+from viafoura_mw.response.headers import BUFFERS, Headers, as_text, without
 from viafoura_mw.runtime import INSIDE, Runtime, runtime_of, served_of
 from viafoura_mw.settings import Settings
 from viafoura_mw.viafoura.client import Session
@@ -286,7 +286,7 @@ class _Response:
                 self.ready.append(chunk)
         elif self._is_aside:
             self.ready.append(chunk)
-        elif isinstance(chunk, bytes | bytearray | memoryview):
+        elif isinstance(chunk, BUFFERS):
             chunk = bytes(chunk)  # the very bytes, if they are bytes; what may be filled again is copied
             self._carry_out(exchange, exchange.chunk(chunk, chunk, last=last))
         else:

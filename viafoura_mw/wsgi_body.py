@@ -9,6 +9,8 @@ from contextlib import suppress
 from io import SEEK_END, IOBase
 from typing import Any, Protocol
 
+from viafoura_mw.response.headers import BUFFERS, LISTS
+
 
 class Response(Protocol):
     """The response whose body it is."""
@@ -56,27 +58,30 @@ class Response(Protocol):
 
 def body_of(response: Response, iterable: Any) -> Iterable[bytes]:
     """What the server iterates: the application's own iterable, if nothing of it is changed and it can begin anew."""
-    if isinstance(iterable, bytes | bytearray | memoryview):
+    if isinstance(iterable, BUFFERS):
         iterable = [bytes(iterable)]  # uWSGI takes a string for its one chunk
     if not (hasattr(iterable, "__iter__") or hasattr(iterable, "__getitem__")):
         response.end()  # None, or a server's own word for "it is done": the server knows what it means
         response.close()
         return iterable  # type: ignore[no-any-return]
     body = Body(response, iterable)
-    is_list = isinstance(iterable, list | tuple)
+    is_list = isinstance(iterable, LISTS)
     file = None if is_list else _file_behind(iterable, response.file_wrapper)
     try:
         body.pull_head()
     except BaseException:  # the server refuses the head, and has nothing that it could close
         body.close()
         raise
-    if not body.is_as_it_came:
-        return body
-    if is_list:
-        return Chunks(iterable, body.close) if response.may_owe_calls else iterable
-    if file is not None and not response.may_owe_calls and _is_rewound(*file):
-        return iterable  # type: ignore[no-any-return]
-    return _OneChunk(body) if body.is_one_chunk else body
+    if body.is_as_it_came:
+        if is_list:
+            return Chunks(iterable, body.close) if response.may_owe_calls else iterable
+        if file is not None and not response.may_owe_calls and _is_rewound(*file):
+            return iterable  # type: ignore[no-any-return]
+        return _OneChunk(body) if body.is_one_chunk else body
+    if is_list and body.has_come:
+        owes_nothing = iterable.__class__ in LISTS and not response.may_owe_calls  # no list has a close of its own
+        return [*response.ready] if owes_nothing else Chunks(response.ready, body.close)
+    return body
 
 
 def _file_behind(iterable: Any, wrapper: Any) -> tuple[Any, int] | None:
@@ -156,6 +161,13 @@ class Body:
         if response.is_body_changed or self._error is not None:
             return False
         return response.is_settled
+
+    @property
+    def has_come(self) -> bool:
+        """Whether all of the body is ready to leave, or has left."""
+        response = self._response
+        is_whole = self.is_one_chunk and self._iterator is not None and self._error is None
+        return is_whole and response.has_head_left and response.is_settled
 
     def pull_head(self) -> None:
         """Pull chunks until the head has been given to the server, or cannot be."""

@@ -164,6 +164,11 @@ class StartLogin(NamedTuple):
     old_session_id: str = ""
 
 
+_HOLD: Final = Hold(HOLD)
+_STAND_ASIDE: Final = StandAside()
+_READ_FREE: Final = ReadUser(load=False)
+_LOAD: Final = ReadUser(load=True)
+
 Question = ReadUser | AwaitSession
 QUESTIONS: Final = (ReadUser, AwaitSession)
 Effect = SendHead | Pass | SendBody | SendTrailers | StandAside | Answer | Hold | Question | EndSessions | StartLogin
@@ -229,6 +234,11 @@ class _Kept:
     def chunks(self) -> list[bytes]:
         """The bytes that came, as the application cut them."""
         return [data for data, _ in self.items if data is not None]
+
+    def joined(self) -> bytes:
+        """All the bytes that came."""
+        chunks = self.chunks()
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 class Exchange:
@@ -356,7 +366,7 @@ class Exchange:
             return []
         self.state = State.PASSING
         self._forget_what_is_kept()
-        return [SendHead(self._cookie_ended(headers) if self._has_ended_sessions else headers), StandAside()]
+        return [SendHead(self._cookie_ended(headers) if self._has_ended_sessions else headers), _STAND_ASIDE]
 
     def close(self) -> None:
         """Give back what the hold took of the budget; may be called at any time, more than once.
@@ -379,10 +389,10 @@ class Exchange:
         """Everything as it came, as far as it has not left."""
         before, self.state = self.state, State.PASSING
         if before in (State.REWRITING, State.WATCHING, State.PASSING):
-            return [Pass([told[1]]), StandAside()] if step == self._chunk and told[1] is not None else [StandAside()]
+            return [Pass([told[1]]), _STAND_ASIDE] if step == self._chunk and told[1] is not None else [_STAND_ASIDE]
         items = [item for _, item in self._kept.items] if self._kept else []
         self._forget_what_is_kept()
-        return [SendHead(None), Pass(items), StandAside()]
+        return [SendHead(None), Pass(items), _STAND_ASIDE]
 
     # From the head on.
 
@@ -403,7 +413,7 @@ class Exchange:
             return self._look()
         if request.method == "GET" and status not in _REDIRECTS:  # the page may only ask whether to sign out
             self._go(State.READING)
-            return [ReadUser(load=True)]
+            return [_LOAD]
         return self._look() if self._is_moved() else self._signed_out()
 
     def _is_moved(self) -> bool:
@@ -422,12 +432,12 @@ class Exchange:
         if self.state is State.READING:
             return self._weigh(self._reading)
         self._go(State.READING)
-        return [ReadUser(load=False)]
+        return [_READ_FREE]
 
     def _stand_aside(self) -> Effects:
         head_is_here = self.state in (State.FRESH, State.READING)
         self._go(State.PASSING)
-        return [SendHead(None), StandAside()] if head_is_here else [StandAside()]
+        return [SendHead(None), _STAND_ASIDE] if head_is_here else [_STAND_ASIDE]
 
     def _read(self, reading: Reading | None) -> Effects:
         if self.state is not State.READING:
@@ -448,7 +458,7 @@ class Exchange:
         if isinstance(reading, Nobody) and not self._may_sign_out():
             return self._pass("anonymous")
         self._go(State.HOLDING)
-        return [Hold(HOLD)]
+        return [_HOLD]
 
     # The body.
 
@@ -473,7 +483,7 @@ class Exchange:
         kept.last = last
         kept.complete = last or kept.came == kept.length
         if kept.complete and not kept.began:
-            kept.page.look_at_whole(b"".join(kept.chunks()))
+            kept.page.look_at_whole(kept.joined())
         elif data:
             kept.page.look_at(data)
         kept.began = kept.began or bool(data) or kept.complete
@@ -496,7 +506,7 @@ class Exchange:
             return self._pass("no-tag")
         match self._reading:
             case None:
-                return self._ask(State.READING, ReadUser(load=True))
+                return self._ask(State.READING, _LOAD)
             case User() as user:
                 return self._settle_for(user, kept)
             case Nobody():
@@ -635,7 +645,7 @@ class Exchange:
         self._let_go_of_budget()
         if not watching:
             self._kept = None
-            effects.append(StandAside())
+            effects.append(_STAND_ASIDE)
         return effects
 
     def _rewrite(self, session: Session, origin: str, set_cookie: str = "") -> Effects:
@@ -663,7 +673,7 @@ class Exchange:
         kept.items = []
         if kept.complete:
             self._go(State.PASSING)
-            effects.append(StandAside())
+            effects.append(_STAND_ASIDE)
         return effects
 
     def _rewritten_on(self, data: bytes, last: bool) -> Effects:
@@ -679,14 +689,14 @@ class Exchange:
             self._renewal = None
         if last:
             self._go(State.PASSING)
-            effects.append(StandAside())
+            effects.append(_STAND_ASIDE)
         return effects
 
     def _broken_off_in_body(self) -> Effects:
         assert self._kept is not None
         rest = b"".join(self._kept.page.broken_off())
         self._go(State.PASSING)
-        return [SendBody(rest, more=True), StandAside()] if rest else [StandAside()]
+        return [SendBody(rest, more=True), _STAND_ASIDE] if rest else [_STAND_ASIDE]
 
     def _watch(self, data: bytes) -> Effects:
         """Look for the tag in a page that is not held, so that its user's login can probe a broken Viafoura."""
@@ -696,7 +706,7 @@ class Exchange:
         if not self._kept.page.found:
             return []
         self._go(State.PASSING)
-        return [StartLogin(self._login), StandAside()]
+        return [StartLogin(self._login), _STAND_ASIDE]
 
     # The budget.
 

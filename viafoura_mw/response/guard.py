@@ -38,12 +38,12 @@ class Request(NamedTuple):
 
     method: str
     brought: Brought = NOTHING
-    is_logout: bool = False
-    leads_back: Callable[[str], bool] = _nowhere
     secure: bool = False
     cross_site: bool = False
     in_frame: bool = False
     peer: str = ""
+    is_logout: bool = False
+    leads_back: Callable[[str], bool] = _nowhere
 
 
 def can_sign_out(method: str, fetch_site: str, purposes: Iterable[str]) -> bool:
