@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="viafoura-mw",
         description="Sign a site's own signed-in users in to Viafoura: see it, try it, check it.",
+        epilog="Begin with viafoura-mw demo; for your own site, viafoura-mw check. COMMAND --help has examples.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('viafoura-mw')}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -74,14 +74,16 @@ def tables(text: str, known: Collection[str], problems: list[str]) -> list[Table
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:  # whose text may quote a secret
         place = re.search(r"line [0-9]+", str(error))
-        problems.append(f"{SITES_FILE} is no TOML, as of its {place[0] if place else 'end'}")
+        problems.append(f"{SITES_FILE} is not valid TOML, as of its {place[0] if place else 'end'}")
         return []
     if not content:
         problems.append(f"{SITES_FILE} has no table: each site has one, named by its host")
     found = []
     for name, table in content.items():
         if not isinstance(table, Mapping):
-            problems.append(f"{SITES_FILE} has {json.dumps(name)} above its tables: defaults are the environment's")
+            problems.append(
+                f"{SITES_FILE} has {json.dumps(name)} above its tables: set in the environment what is for all sites"
+            )
         elif any(isinstance(value, Mapping) for value in table.values()):
             problems.append(
                 told(name, 'has a table within: a host with dots is put in quotes, as ["www.site.example"]')
@@ -132,7 +134,9 @@ def problems_of_names(names: Sequence[str]) -> list[str]:
             problems.append(told(name, "is there more than once: capitals and a dot at the end make no difference"))
     for one, other in combinations(dict.fromkeys(filter(_is_glob, names)), 2):
         if _literals(one) == _literals(other) and _meet(one, other):
-            problems.append(told(one, f"is as good as [{json.dumps(other)}] for some hosts: make one of them longer"))
+            problems.append(
+                told(one, f"matches some hosts as well as [{json.dumps(other)}]: make one of them more exact")
+            )
     return problems
 
 

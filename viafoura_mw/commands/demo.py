@@ -24,6 +24,7 @@ _INVITATION: Final = """\
   1. Open a story and sign in: its tag now carries your pair, for one token and one login.
   2. Open it again: the cookie has the session, and Viafoura is asked nothing.
   3. Make Viafoura slow, failing or gone, and sign in as somebody else: the page stays whole.
+  4. Then your own site: the README has the line that starts it, and "viafoura-mw check" says what is missing.
 
 Ctrl-C ends it.
 """
