@@ -356,6 +356,7 @@ class TestCheck:
         assert code == 0
         assert [line.split()[:2] for line in lines] == [
             ["warning", "settings"],  # a simulated Viafoura
+            ["warning", "application"],
             ["ok", "user"],
             ["ok", "user"],
             ["ok", "token"],

@@ -185,7 +185,7 @@ class TestBlocks:
             if "-m" in words and words[words.index("-m") - 1].startswith("python"):
                 assert importlib.util.find_spec(words[words.index("-m") + 1])
 
-    @pytest.mark.parametrize("name", PAGES.keys() - {".docs/contract.md"})
+    @pytest.mark.parametrize("name", sorted(PAGES.keys() - {".docs/contract.md"}))
     def test_name_options_that_there_are(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
         """Each ``viafoura-mw`` within a sentence, with its options."""
         for line in re.findall(r"`viafoura-mw ([^`]+)`", PAGES[name]):
