@@ -14,7 +14,7 @@ from viafoura_mw.commands import check, demo, preview, run, simulator
 
 INTERRUPTED: Final = 130  # as a shell has it for SIGINT
 
-_COMMANDS: Final[Mapping[str, ModuleType]] = {
+COMMANDS: Final[Mapping[str, ModuleType]] = {
     "demo": demo,
     "preview": preview,
     "check": check,
@@ -28,13 +28,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a page's text may be none of the terminal's
-    parser = argparse.ArgumentParser(
+    options = parser().parse_args(arguments)
+    try:
+        exit_code: int = COMMANDS[options.command].run(options)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return exit_code
+
+
+def parser() -> argparse.ArgumentParser:
+    """What the command takes."""
+    whole = argparse.ArgumentParser(
         prog="viafoura-mw",
         description="Sign a site's own signed-in users in to Viafoura: see it, try it, check it.",
+        epilog="Begin with viafoura-mw demo; for your own site, viafoura-mw check. COMMAND --help has examples.",
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version('viafoura-mw')}")
-    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, command in _COMMANDS.items():
+    whole.add_argument("--version", action="version", version=f"%(prog)s {version('viafoura-mw')}")
+    subparsers = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
         described = subparsers.add_parser(
             name,
             help=command.SUMMARY,
@@ -43,12 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.configure(described)
-    options = parser.parse_args(arguments)
-    try:
-        exit_code: int = _COMMANDS[options.command].run(options)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return exit_code
+    return whole
 
 
 def _width() -> int:

@@ -86,7 +86,7 @@ def _of_file(text: str, problems: list[str]) -> dict[str, str]:
         name = statement.name
         # "VIAFOURA_API_KEY:secret==" has a name too, which would be told as unknown.
         if not name or (name.startswith(PREFIX) and not _NAME.fullmatch(name)):
-            problems.append(f"{ENV_FILE} has no NAME=value in its line {statement.number}")
+            problems.append(f"{ENV_FILE}: line {statement.number} of the file is not NAME=value")
         elif name.startswith(PREFIX):
             values[name] = statement.value
     return {name: text for name, text in values.items() if text.strip()}

@@ -75,7 +75,9 @@ def begin() -> None:
     for name, server in SERVERS.items():
         hooks[name] = functools.partial(_hook, server, wrap)
     for name, instead in _NOT_SERVED.items():
-        hooks[name] = functools.partial(_tell, f"{name.partition('.')[0]} is not served by it; set {instead}")
+        hooks[name] = functools.partial(
+            _tell, f"{name.partition('.')[0]} is not wrapped by this command; set {instead}"
+        )
     for name in hooks.keys() & sys.modules.keys():
         hooks[name](sys.modules[name])
     sys.meta_path.insert(0, _Finder(hooks))

@@ -274,7 +274,7 @@ def _words(text: str) -> tuple[str, ...]:
     if not words:
         raise ValueError("has nothing but commas")
     if any(map(is_quoted, words)):
-        raise ValueError("has a value in quotes, which would be part of it")
+        raise ValueError("has a value in quotes, which would become part of it: leave them out")
     return words
 
 
@@ -314,7 +314,9 @@ def _network(word: str) -> Network:
     try:
         network = ipaddress.ip_network(word, strict=False)
     except ValueError:
-        raise ValueError(f"has {word!r}, which is no address, network (CIDR) or unix") from None
+        raise ValueError(
+            f"has {word!r}, which is neither an IP address, nor a network (CIDR), nor the word unix"
+        ) from None
     if network.version == 6 and (mapped := network.network_address.ipv4_mapped):
         return ipaddress.IPv4Network((mapped, network.prefixlen - 96))
     return network
@@ -370,7 +372,7 @@ def _token_header(text: str) -> str:
     if not (text.isascii() and text.replace("-", "").isalnum()):
         raise ValueError("must be the name of one header, with hyphens")
     if text.lower() in ("cookie", "proxy-authorization"):
-        raise ValueError("names a header that holds no token: VIAFOURA_JWT_COOKIE names a cookie")
+        raise ValueError("names a header that holds no token; for a cookie set VIAFOURA_JWT_COOKIE instead")
     return text
 
 
@@ -566,11 +568,11 @@ def _cookie_conflicts(settings: Settings) -> Iterator[str]:
         yield "VIAFOURA_COOKIE_NAME with this prefix needs VIAFOURA_COOKIE_SECURE=1 or auto: browsers drop it otherwise"
     is_host_only = settings.cookie_name.lower().startswith("__host-")
     if is_host_only and (settings.cookie_domain or settings.cookie_path != "/"):
-        yield "VIAFOURA_COOKIE_NAME with __Host- goes with no VIAFOURA_COOKIE_DOMAIN and the path /"
+        yield "VIAFOURA_COOKIE_NAME begins with __Host-: unset VIAFOURA_COOKIE_DOMAIN and _PATH, or browsers drop it"
     if settings.bridge and not _is_below(settings.bridge_path, settings.cookie_path):
         yield (
             "VIAFOURA_BRIDGE_PATH is not below VIAFOURA_COOKIE_PATH: the cookie would never come back to the bridge, "
-            "and each page view were a login"
+            "and each page view would be a login"
         )
 
 
@@ -588,7 +590,7 @@ def _token_conflicts(settings: Settings) -> Iterator[str]:
     if not any(places):
         yield "VIAFOURA_JWT_COOKIE or VIAFOURA_JWT_HEADER must be set: name the cookie or the header that has the token"
     if bool(key) == bool(url):
-        yield "VIAFOURA_JWT_KEY or VIAFOURA_JWT_JWKS_URL must be set, and not both: tokens are verified by it"
+        yield "VIAFOURA_JWT_KEY or VIAFOURA_JWT_JWKS_URL must be set, and not both: by its key tokens are verified"
     if not algorithms:
         yield "VIAFOURA_JWT_ALGORITHMS is not set: name those that the tokens are signed with, RS256 or HS256 perhaps"
         return
@@ -599,7 +601,7 @@ def _token_conflicts(settings: Settings) -> Iterator[str]:
         yield f"VIAFOURA_JWT_ALGORITHMS {error}"
         return
     if url and jwt.are_shared(algorithms):
-        yield "VIAFOURA_JWT_ALGORITHMS has HS…, whose secret is at no address: set VIAFOURA_JWT_KEY"
+        yield "VIAFOURA_JWT_ALGORITHMS has HS…, which needs a secret: set VIAFOURA_JWT_KEY, not VIAFOURA_JWT_JWKS_URL"
     if key:
         try:
             jwt.keys_of(key, algorithms)

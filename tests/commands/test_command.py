@@ -4,10 +4,12 @@ import gzip
 import io
 import json
 import os
+import platform
 import signal
 import socket
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +245,7 @@ def checks(capsys: Lines, *arguments: str) -> tuple[int, list[tuple[str, str, st
     code = command.main(["check", "--json", *arguments])
     report = json.loads(capsys.readouterr().out)
     assert report["ok"] is (code == 0)
+    assert report["versions"] == {"viafoura-mw": version("viafoura-mw"), "python": platform.python_version()}
     return code, [(each["state"], each["subject"], each["sentence"]) for each in report["checks"]]
 
 
@@ -333,7 +336,7 @@ class TestCheckOfTheBridge:
 
         (told,) = [each for each in found if each[1] == "bridge"]
         assert told[0] == ("ok" if is_right else "failed")
-        assert told[2].startswith(user_path or "/_viafoura/session")
+        assert told[2].startswith(f"GET {user_path or '/_viafoura/session'}, without a sign-in, ")
         assert code == int(not is_right)
 
 
@@ -371,6 +374,7 @@ class TestCheck:
         assert code == 0
         assert [line.split()[:2] for line in lines] == [
             ["warning", "settings"],  # a simulated Viafoura
+            ["warning", "application"],
             ["ok", "user"],
             ["ok", "user"],
             ["ok", "token"],
@@ -420,7 +424,7 @@ class TestCheck:
         """No warning is made up."""
         settings = Settings(site_id="site", api_key="key", cookie_secret=("x" * 32,), logout_paths=("/out",))
 
-        assert list(check._settings(settings)) == [Check("settings", State.OK, "every variable is right")]
+        assert list(check._settings(settings)) == [Check("settings", State.OK, "every VIAFOURA_ variable is right")]
 
     @pytest.mark.parametrize(
         ("settings", "variable"),
@@ -553,7 +557,11 @@ class TestCheckOfTheApplication:
         code, found = checks(capsys, "--app", f"some_sites:{name}")
 
         assert code == 0
-        assert ("ok", "application", f"some_sites:{name} is there; serve viafoura_mw.{door}:application") in found
+        assert (
+            "ok",
+            "application",
+            f"some_sites:{name} can be imported; let your server load viafoura_mw.{door}:application",
+        ) in found
         assert [sentence.startswith(f"preset {preset}: ") for _, subject, sentence in found if subject == "user"] == [
             True
         ]
@@ -565,7 +573,7 @@ class TestCheckOfTheApplication:
 
         assert code == 0
         door = "viafoura_mw.wsgi:application, or asgi if it is ASGI"
-        assert ("ok", "application", f"some_sites:{name} is there; serve {door}") in found
+        assert ("ok", "application", f"some_sites:{name} can be imported; let your server load {door}") in found
         assert [subject for _, subject, _ in found].count("user") == 2
 
     def test_takes_the_settings_that_the_site_makes_itself(

@@ -500,7 +500,7 @@ class TestStart:
 
         done = python(f"import {module}")
 
-        assert "is not served by it" in done.stderr
+        assert "is not wrapped by this command" in done.stderr
         assert instead in done.stderr
 
 

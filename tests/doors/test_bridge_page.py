@@ -475,7 +475,7 @@ def test_is_bridged_where_the_settings_say(door: Door, viafoura: SimulatedViafou
 def test_is_bridged_by_the_whole_path(viafoura: SimulatedViafoura) -> None:
     """An application that is mounted is known by the browser's path; its address in the page is the setting's."""
     settings = settings_of(viafoura, bridge="/blog/*", bridge_path="/blog/v/")
-    app = wsgi.ViafouraMiddleware(lambda _, start: (start("200 OK", [HTML]) and None) or [BARE.encode()], settings)  # type: ignore[func-returns-value]
+    app = wsgi.ViafouraMiddleware(lambda _, start: (start("200 OK", [HTML]) and None) or [BARE.encode()], settings)
     for prefix, is_bridged in (("/blog", True), ("", False)):
         body = Server().serve(app, environ_of(path="/story", headers=BROWSER) | {"SCRIPT_NAME": prefix})
         assert body == (bridged(settings) if is_bridged else BARE.encode())

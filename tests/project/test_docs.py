@@ -1,12 +1,12 @@
 """What the pages of ``.docs/`` say is so: the settings, the words, the house, and every block of code."""
 
+import ast
 import configparser
 import dataclasses
 import importlib.util
+import json
 import re
 import shlex
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +21,8 @@ from tests import diagrams
 from tests.support.doors import PAGE, call, scope_of
 from tests.support.readme import PAGES, PORCH, PROSE, ROOT, blocks, headings, page, table
 from viafoura_mw import Settings, asgi, settings
+from viafoura_mw import __main__ as command
+from viafoura_mw.page.html import find
 from viafoura_mw.testing import SimulatedViafoura
 
 
@@ -149,16 +151,102 @@ def test_shows_an_ini_file_that_is_one() -> None:
     assert ini["filter:viafoura"]["use"] == "egg:viafoura-mw"
 
 
-def test_shows_commands_that_exist(tmp_path: Path) -> None:
-    """Each command line of the package in a block is one that its parser knows."""
-    lines = [line for block in blocks("sh", PROSE) for line in block.splitlines()]
-    commands = {words[-1] for line in lines if "viafoura-mw " in line and (words := shlex.split(line))}
-    inline = set(re.findall(r"`viafoura-mw (\w+)", PROSE))
-    for command in sorted((commands | inline) - {"demo."}):
-        done = subprocess.run(
-            [sys.executable, "-m", "viafoura_mw", command, "--help"], capture_output=True, check=False
-        )
-        assert done.returncode == 0, command
+class TestBlocks:
+    """Blocks of code and commands, on every page, also on those whose own tests run them."""
+
+    @pytest.mark.parametrize("name", PAGES)
+    def test_are_what_they_say(self, name: str) -> None:
+        """Python that compiles and imports names that are there; ini, TOML and JSON that parse; a tag that is one."""
+        text = PAGES[name]
+        for block in blocks("python", text):
+            tree = ast.parse(block)
+            imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module]
+            for each in imports:
+                if str(each.module).startswith("viafoura_mw"):
+                    module = importlib.import_module(str(each.module))
+                    assert all(hasattr(module, alias.name) for alias in each.names)
+        for block in blocks("ini", text):
+            configparser.ConfigParser().read_string(block)
+        for block in blocks("toml", text):
+            tomllib.loads(block)
+        for block in blocks("json", text):
+            json.loads(block)
+        for block in blocks("html", text):
+            assert "viafoura-platform" not in block or find(block.encode())
+
+    @pytest.mark.parametrize("name", PAGES)
+    def test_type_commands_that_are_taken(self, name: str) -> None:
+        """Each line with ``viafoura-mw`` is one that its parser takes, each module that is run is there."""
+        lines = [line for block in blocks("sh", PAGES[name]) for line in block.splitlines()]
+        for words in (shlex.split(part, comments=True) for line in lines for part in re.split(r" (?:&&|\|) ", line)):
+            if any(word.rpartition("/")[2] == "viafoura-mw" for word in words):
+                at = next(place for place, word in enumerate(words) if word.rpartition("/")[2] == "viafoura-mw")
+                command.parser().parse_args(words[at + 1 :])
+            if "-m" in words and words[words.index("-m") - 1].startswith("python"):
+                assert importlib.util.find_spec(words[words.index("-m") + 1])
+
+    @pytest.mark.parametrize("name", sorted(PAGES.keys() - {".docs/contract.md"}))
+    def test_name_options_that_there_are(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """Each ``viafoura-mw`` within a sentence, with its options."""
+        for line in re.findall(r"`viafoura-mw ([^`]+)`", PAGES[name]):
+            known, *options = line.split(" ")
+            with pytest.raises(SystemExit, match="0"):
+                command.parser().parse_args([known, "--help"])
+            described = capsys.readouterr().out
+            taken = () if known == "run" else (option for option in options if option.startswith("--"))
+            assert all(option in described for option in taken), line
+
+    def test_help_gives_examples_that_are_taken(self) -> None:
+        """Of each command."""
+        for module in command.COMMANDS.values():
+            assert module.EXAMPLES
+            for example in module.EXAMPLES:
+                words = shlex.split(example.rpartition(" | ")[2])
+                assert words[0] == "viafoura-mw"
+                command.parser().parse_args(words[1:])
+
+    @pytest.mark.parametrize("name", PAGES)
+    def test_name_settings_that_there_are(self, name: str) -> None:
+        """But for the misspelt ones of lines in the log, and beginnings of names."""
+        named = set(re.findall(r"\bVIAFOURA_(?:[A-Z]+_)*[A-Z]+\b(?!_|…|\*)", PAGES[name]))
+        assert named - {"VIAFOURA_TIMEUOT", "VIAFOURA_MW_REPOSITORY"} <= set(settings.KNOWN)
+
+    @pytest.mark.parametrize(
+        ("variable", "value"),
+        sorted(set(re.findall(r"(?:`|export )(VIAFOURA_\w+)=([^`\s…]+)(?=`|\n)", PROSE))),
+    )
+    def test_set_what_is_taken(self, variable: str, value: str) -> None:
+        """Each value that a page gives a variable, but for those that stand for secrets."""
+        if variable.endswith(("_SECRET", "_APP", "_FILE")):
+            return
+        around = {
+            "VIAFOURA_SITE_ID": "site",
+            "VIAFOURA_API_KEY": "key",
+            "VIAFOURA_PROXY_SECRET": "a-secret-of-the-proxy-s",
+            **({"VIAFOURA_BRIDGE": "1"} if "_BRIDGE_" in variable or variable.endswith("_URL") else {}),
+            **(dict(JWT) if "jwt:" in value or "_JWT_" in variable else {}),
+        }
+        assert Settings.from_env({**around, variable: value})
+
+    def test_a_file_of_sites_is_one(self, tmp_path: Path) -> None:
+        """The file of the page on settings, with secrets where it says."""
+        (block,) = blocks("toml", page("settings"))
+        (tmp_path / "courier").write_text("a-key")
+        (tmp_path / "gazette").write_text("another-key")
+        (tmp_path / "sites.toml").write_text(block.replace("/run/secrets", str(tmp_path)))
+
+        sites = dict(Settings.from_env({"VIAFOURA_SITES_FILE": str(tmp_path / "sites.toml")}).sites)
+
+        assert sites.keys() == {"www.courier.example", "*.gazette.example"}
+        assert sites["*.gazette.example"].timeout == 1.5
+
+
+#: What a ``jwt:`` source needs besides.
+JWT = (
+    ("VIAFOURA_JWT_COOKIE", "token"),
+    ("VIAFOURA_JWT_KEY", "a-secret-of-the-tokens-that-is-long-enough"),
+    ("VIAFOURA_JWT_ALGORITHMS", "HS256"),
+)
 
 
 def test_names_commands_pictures_and_extras_that_exist() -> None:

@@ -146,7 +146,11 @@ class TestEachVariable:
                 "has 'REMOTE_USER', which begins with none of environ:, scope:, session:, g:, jwt:, header:, user:, "
                 "response:",
             ),
-            ("trusted_proxies", "10.0.0.1, proxy", "has 'proxy', which is no address, network (CIDR) or unix"),
+            (
+                "trusted_proxies",
+                "10.0.0.1, proxy",
+                "has 'proxy', which is neither an IP address, nor a network (CIDR), nor the word unix",
+            ),
             ("include", "/a, news/*", "has 'news/*', which can match no path: paths begin with /"),
             ("include", ",", "has nothing but commas"),
             ("timeout", "0", "must be a number of seconds from 0.01 to 60"),
@@ -162,8 +166,12 @@ class TestEachVariable:
             ("cookie_name", "Path", "must not be the name of a cookie's attribute, nor begin with $"),
             ("cookie_name", "$x", "must not be the name of a cookie's attribute, nor begin with $"),
             ("cookie_path", "news", "must begin with /"),
-            ("cookie_secret", f"{SECRET},'{SECRET}'", "has a value in quotes, which would be part of it"),
-            ("include", "/a,'/b'", "has a value in quotes, which would be part of it"),
+            (
+                "cookie_secret",
+                f"{SECRET},'{SECRET}'",
+                "has a value in quotes, which would become part of it: leave them out",
+            ),
+            ("include", "/a,'/b'", "has a value in quotes, which would become part of it: leave them out"),
         ],
     )
     def test_that_is_wrong_is_told(self, name: str, text: str, problem: str) -> None:
@@ -305,8 +313,8 @@ class TestTogether:
         [
             ({"cookie_samesite": "none", "cookie_secure": "0"}, "VIAFOURA_COOKIE_SAMESITE=none needs"),
             ({"cookie_name": "__Secure-v", "cookie_secure": "0"}, "VIAFOURA_COOKIE_NAME with this prefix needs"),
-            ({"cookie_name": "__host-v", "cookie_path": "/a"}, "VIAFOURA_COOKIE_NAME with __Host- goes with no"),
-            ({"cookie_name": "__Host-v", "cookie_domain": "a.b"}, "VIAFOURA_COOKIE_NAME with __Host- goes with no"),
+            ({"cookie_name": "__host-v", "cookie_path": "/a"}, "VIAFOURA_COOKIE_NAME begins with __Host-"),
+            ({"cookie_name": "__Host-v", "cookie_domain": "a.b"}, "VIAFOURA_COOKIE_NAME begins with __Host-"),
         ],
     )
     def test_a_cookie_is_one_that_browsers_keep(self, variables: dict[str, str], problem: str) -> None:
@@ -566,7 +574,7 @@ class TestEnvFile:
         with pytest.raises(SettingsError) as caught:
             self.read(tmp_path, f"\n{line}\nVIAFOURA_TIMEOUT=1", site_id="s", api_key="k")
         (problem,) = caught.value.problems
-        assert problem.startswith(also or "VIAFOURA_ENV_FILE has no NAME=value in its line 2")
+        assert problem.startswith(also or "VIAFOURA_ENV_FILE: line 2 of the file is not NAME=value")
         assert SECRET not in "".join(traceback.format_exception(caught.value))
         assert SECRET not in caplog.text
 

@@ -72,7 +72,7 @@ def test_may_be_none() -> None:
         ({"ALGORITHMS": "HS256, RS256"}, "VIAFOURA_JWT_ALGORITHMS mixes"),
         ({"ALGORITHMS": "RS256"}, "VIAFOURA_JWT_KEY is neither a PEM nor a JWKS"),
         ({"KEY": public_pem("RSA")}, "VIAFOURA_JWT_KEY is a PEM, which is no shared secret"),
-        ({"KEY": "", "JWKS_URL": URL}, "VIAFOURA_JWT_ALGORITHMS has HS…, whose secret is at no address"),
+        ({"KEY": "", "JWKS_URL": URL}, "VIAFOURA_JWT_ALGORITHMS has HS…, which needs a secret"),
         ({"KEY": "", "JWKS_URL": "http://id.example/", "ALGORITHMS": "RS256"}, "VIAFOURA_JWT_JWKS_URL must begin"),
         ({"LEEWAY": "-1"}, "VIAFOURA_JWT_LEEWAY must be a number of seconds"),
     ],

@@ -16,12 +16,18 @@ def asked(app: Any, settings: Settings, *, is_asgi: bool) -> tuple[bool, str]:
     try:
         status = asyncio.run(_asgi_status(app, path)) if is_asgi else _wsgi_status(app, path)
     except Exception as error:  # of the site's own; nothing of its text is shown
-        return False, f"{path} raised {type(error).__name__}, asked by nobody"
+        return False, f"GET {path}, without a sign-in, raised {type(error).__name__}"
     if 200 <= status < 300 or status in (401, 403):
-        return True, f"{path} answers {status} to nobody"
+        return True, f"GET {path}, without a sign-in, is answered with {status}"
     if status == 404 and not settings.bridge_user_path:
-        return True, f"{path} answers 404 to nobody, which tells where the framework knows its user on every path"
-    return False, f"{path} answers {status} to nobody, who could not be told from that: set VIAFOURA_BRIDGE_USER_PATH"
+        return True, (
+            f"GET {path}, without a sign-in, is answered with 404, which is right if the site knows its user on every "
+            "path; if it does so on certain paths only, set VIAFOURA_BRIDGE_USER_PATH to one of them"
+        )
+    return False, (
+        f"GET {path}, without a sign-in, is answered with {status}, which does not say that nobody is signed in: set "
+        "VIAFOURA_BRIDGE_USER_PATH to a path that is answered with 2xx, 401 or 403"
+    )
 
 
 def _wsgi_status(app: Any, path: str) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import platform
 import sys
 import time
 from argparse import ArgumentParser, Namespace
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from importlib.metadata import version
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -110,7 +112,9 @@ def run(options: Namespace) -> int:
             say(_line(check))
     failed = any(check.state is State.FAILED for check in checks)
     if options.json:
-        say(json.dumps({"ok": not failed, "checks": [_for_programs(check) for check in checks]}, indent=2))
+        versions = {"viafoura-mw": version("viafoura-mw"), "python": platform.python_version()}
+        told = {"ok": not failed, "versions": versions, "checks": [_for_programs(check) for check in checks]}
+        say(json.dumps(told, indent=2))
     return int(failed)
 
 
@@ -157,6 +161,8 @@ def all_checks(
         yield from _named(host, _settings(of_site))
     if loaded:
         yield loaded.check
+    elif settings.enabled and not asked:
+        yield Check("application", State.WARNING, "none was looked at: name yours with --app, as in --app mysite.wsgi")
     yield from _of_users(settings, wanted, loaded, asked)
     for host, of_site in wanted:
         if of_site.enabled:
@@ -217,7 +223,7 @@ def _settings(settings: Settings) -> Checks:
     warnings = list(_doubts(settings))
     yield from each("settings", State.WARNING, warnings)
     if not warnings:
-        yield Check("settings", State.OK, "every variable is right")
+        yield Check("settings", State.OK, "every VIAFOURA_ variable is right")
 
 
 def _doubts(settings: Settings) -> Iterator[str]:
@@ -256,7 +262,7 @@ def _loaded(name: str) -> _Loaded:
     interface = interface_of(app)
     doors = {"wsgi": "viafoura_mw.wsgi:application", None: "viafoura_mw.wsgi:application, or asgi if it is ASGI"}
     door = doors.get(interface, "viafoura_mw.asgi:application")
-    check = Check("application", State.OK, f"{without_arguments(name)} is there; serve {door}")
+    check = Check("application", State.OK, f"{without_arguments(name)} can be imported; let your server load {door}")
     return _Loaded(check, app, None if interface is None else interface != "wsgi")
 
 
@@ -351,9 +357,11 @@ def _viafoura(settings: Settings, login: str | None, name: str) -> Checks:
         yield Check("token", State.FAILED, failure)
         return
     taken = time.monotonic() - began
-    yield Check("token", State.OK, f"Viafoura gave one, in {taken * 1000:.0f} ms")
+    yield Check("token", State.OK, f"Viafoura gave an access token in {taken * 1000:.0f} ms")
     if taken > settings.timeout:
-        sentence = f"that is longer than VIAFOURA_TIMEOUT={settings.timeout:g}, for which a page waits at most"
+        sentence = (
+            f"the token took longer than VIAFOURA_TIMEOUT={settings.timeout:g}, the time that a page waits at most"
+        )
         yield Check("token", State.WARNING, sentence)
     if login is None:
         return
@@ -364,7 +372,7 @@ def _viafoura(settings: Settings, login: str | None, name: str) -> Checks:
         return
     yield Check("login", State.OK, "Viafoura gave a session")
     failure = _failure(lambda: viafoura.logout(sessions[0].id))
-    yield Check("logout", State.FAILED if failure else State.OK, failure or "Viafoura ended it")
+    yield Check("logout", State.FAILED if failure else State.OK, failure or "Viafoura ended the session")
 
 
 def _failure(call: Callable[[], object]) -> str:

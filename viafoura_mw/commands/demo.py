@@ -24,6 +24,7 @@ _INVITATION: Final = """\
 {places}
 
 {steps}
+  4. Then your own site: the README has the line that starts it, and "viafoura-mw check" says what is missing.
 
 Ctrl-C ends it.
 """

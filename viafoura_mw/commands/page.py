@@ -48,7 +48,7 @@ _IS_IT_GOOD: Final = "is the cookie still good?"
 #: Where users of a preset's kind of site often are instead.
 _ELSEWHERE: Final = {
     "remote-user": "Flask's session is read by session:user_id, a token by jwt:sub",
-    "scope": "a FastAPI dependency can leave its user in request.state.user, and a token is read by jwt:sub",
+    "scope": "read a session by session:user_id, a token by jwt:sub; a FastAPI dependency can set request.state.user",
 }
 
 
