@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from viafoura_mw import loading
 from viafoura_mw.asgi_asked import Asked
-from viafoura_mw.asgi_messages import ASIDES, BODY, START, TRAILERS, Sent, bytes_of, code_of, raw, removing
+from viafoura_mw.asgi_messages import ASIDES, BODY, START, TRAILERS, Sent, bytes_of, code_of, raw, removing, texts_of
 from viafoura_mw.asgi_scope import (
     LAYOUT,
     AsSent,
@@ -239,7 +239,7 @@ class _Response:
         elif kind in ASIDES:
             await self._carry_out(exchange, exchange.aside(Sent(message)))
         elif kind == TRAILERS:
-            fields = [(as_text(name), as_text(value)) for name, value in message.get("headers", ())]
+            fields = texts_of(message.get("headers", ()))
             self._head = Sent(message)
             await self._carry_out(exchange, exchange.trailers(fields, self._head))
         elif exchange.state is not State.BROKEN:
@@ -256,7 +256,7 @@ class _Response:
             self._incoming.said = said_in(removed, fields)
             headers = without(removed, headers)
             message = {**message, "headers": headers}
-        return Sent(message), [(as_text(name), as_text(value)) for name, value in headers]
+        return Sent(message), texts_of(headers)
 
     async def _hold_is_over(self, exchange: Exchanging) -> None:
         assert self._lock is not None

@@ -115,7 +115,6 @@ def fields(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     return joined
 
 
-@for_short_texts(64, longest=256)  # sites send a few; a site may echo what a visitor sent
 def content_type(value: str) -> tuple[str, str | None]:
     """The media type of a ``Content-Type`` in lower case, and its ``charset``, if any (RFC 9110 §8.3.1).
 
