@@ -28,6 +28,7 @@ _OF_HEADERS: Final = ("header", "response")
 #: Tuples, not unions, which take ten times as long to be asked.
 _OWN_IDS: Final = (str, int)
 _MAY_BE_EMPTY: Final = (str, bytes, Mapping)
+_ID: Final = ("id",)
 _REMOTE_USER: Final = Source("environ", (REMOTE_USER,))
 _OTHER_ID: Final = (
     "the user's get_id() is neither the text of their id nor of their pk, and may change with their password: "
@@ -108,6 +109,8 @@ class Places:
         user = self._found if self._found is not None else self.user()
         if isinstance(user, Absence):
             return user
+        if self.is_own_id and source.steps == _ID:
+            return user["id"]
         found = resolve(user, source.steps, place=1)
         is_empty = found is Absence.NOBODY or (isinstance(found, str) and not found)
         # A user without an id is not nobody.
@@ -213,7 +216,7 @@ def _first(
     """The first text that is not empty, and whether every source up to it could be read."""
     complete = True
     for source in sources:
-        if places.is_own_id and source.kind == "user" and source.steps[0] != "id":
+        if places.is_own_id and source.kind == "user" and source.steps != _ID:
             continue
         try:
             value = places.look(source)
