@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from viafoura_mw import loading
 from viafoura_mw.asgi_asked import Asked
-from viafoura_mw.asgi_messages import ASIDES, BODY, START, TRAILERS, Sent, bytes_of, code_of, raw, removing
+from viafoura_mw.asgi_messages import ASIDES, BODY, START, TRAILERS, Sent, bytes_of, code_of, raw, removing, texts_of
 from viafoura_mw.asgi_scope import (
     LAYOUT,
     AsSent,
@@ -209,7 +209,7 @@ class _Response:
         try:
             if self._failure is not None:
                 raise self._failure
-            await self._take(exchange, message)
+            await self._carry_out(exchange, self._told(exchange, message))
         finally:
             lock.release()
 
@@ -223,28 +223,26 @@ class _Response:
         # An iterator is not to be used up here.
         return not isinstance(headers, LISTS) or self._incoming.may_concern_us(headers)
 
-    async def _take(self, exchange: Exchanging, message: Message) -> None:
+    def _told(self, exchange: Exchanging, message: Message) -> Effects:
         """Tell the exchange of a message by its position, not by a list of types."""
         kind = message["type"]
         if self._is_aside:
-            await self._server_send(message)
-        elif kind == START and not self._gone:
+            return [says.Pass([Sent(message)])]
+        if kind == START and not self._gone:
             self._cancel_timer()
             self._has_trailers = bool(message.get("trailers"))
             self._head, fields = self._taken_apart(message)
-            await self._carry_out(exchange, exchange.head(code_of(message), fields))
-        elif kind == BODY and (body := bytes_of(message.get("body"))) is not None:
-            last = not message.get("more_body", False)
-            await self._carry_out(exchange, exchange.chunk(body, Sent(message), last=last))
-        elif kind in ASIDES:
-            await self._carry_out(exchange, exchange.aside(Sent(message)))
-        elif kind == TRAILERS:
-            fields = [(as_text(name), as_text(value)) for name, value in message.get("headers", ())]
+            return exchange.head(code_of(message), fields)
+        if kind == BODY and (body := bytes_of(message.get("body"))) is not None:
+            return exchange.chunk(body, Sent(message), last=not message.get("more_body", False))
+        if kind in ASIDES:
+            return exchange.aside(Sent(message))
+        if kind == TRAILERS:
             self._head = Sent(message)
-            await self._carry_out(exchange, exchange.trailers(fields, self._head))
-        elif exchange.state is not State.BROKEN:
-            await self._carry_out(exchange, exchange.unseen())
-            await self._server_send(message)
+            return exchange.trailers(texts_of(message.get("headers", ())), self._head)
+        if exchange.state is State.BROKEN:
+            return []
+        return [*exchange.unseen(), says.Pass([Sent(message)])]
 
     def _taken_apart(self, message: Message) -> tuple[Sent, Headers]:
         """A head without the headers that the application sets for us, and its headers as text."""
@@ -256,7 +254,7 @@ class _Response:
             self._incoming.said = said_in(removed, fields)
             headers = without(removed, headers)
             message = {**message, "headers": headers}
-        return Sent(message), [(as_text(name), as_text(value)) for name, value in headers]
+        return Sent(message), texts_of(headers)
 
     async def _hold_is_over(self, exchange: Exchanging) -> None:
         assert self._lock is not None
@@ -277,46 +275,45 @@ class _Response:
         # By their classes, not by patterns, which take several times as long.
         for effect in effects:  # an answer's effects are put behind its question, which is the last
             if isinstance(effect, says.SendHead):
-                if not self._is_timed:
-                    self._cancel_timer()
-                headers = effect.headers
-                await self._server_send(
-                    self._head.as_it_came() if headers is None else self._head.with_headers(headers)
-                )
-                self._gone = True
+                await self._send_head(effect.headers)
+            elif isinstance(effect, says.SendBody):
+                await self._server_send({"type": BODY, "body": effect.data, "more_body": effect.more})
+            elif isinstance(effect, says.QUESTIONS):
+                effects += await self._answered(exchange, effect)
+            elif isinstance(effect, says.StandAside):
+                self._is_aside = not self._has_trailers  # which may describe the page as it was
+            elif isinstance(effect, says.Hold):
+                self._timer = start_timer(effect.seconds, partial(self._hold_is_over, exchange))
             elif isinstance(effect, says.Pass):
                 for item in effect.items:
                     await self._server_send(item.as_it_came())
-            elif isinstance(effect, says.SendBody):
-                await self._server_send({"type": BODY, "body": effect.data, "more_body": effect.more})
-            elif isinstance(effect, says.SendTrailers):
-                await self._server_send(self._head.with_headers(effect.headers))
-            elif isinstance(effect, says.Answer):
-                self._gone = True
-                await self._server_send({"type": START, "status": effect.status, "headers": raw(effect.headers)})
-                await self._server_send({"type": BODY, "body": effect.body})
-            elif isinstance(effect, says.QUESTIONS):
-                effects += await self._answered(exchange, effect)
             else:
-                self._see_to(exchange, effect)
+                await self._carry_out_rarer(effect)
 
-    def _see_to(self, exchange: Exchanging, effect: says.Effect) -> None:
-        """Carry out what neither sends nor asks."""
-        if isinstance(effect, says.StandAside):
-            self._is_aside = not self._has_trailers  # which may describe the page as it was
-        elif isinstance(effect, says.Hold):
-            self._timer = start_timer(effect.seconds, partial(self._hold_is_over, exchange))
+    async def _carry_out_rarer(self, effect: says.Effect) -> None:
+        if isinstance(effect, says.SendTrailers):
+            await self._server_send(self._head.with_headers(effect.headers))
+        elif isinstance(effect, says.Answer):
+            self._gone = True
+            await self._server_send({"type": START, "status": effect.status, "headers": raw(effect.headers)})
+            await self._server_send({"type": BODY, "body": effect.body})
         else:
             self._incoming.see_to(effect)
+
+    async def _send_head(self, headers: Headers | None) -> None:
+        if not self._is_timed:
+            self._cancel_timer()
+        head = self._head
+        await self._server_send(head.as_it_came() if headers is None else head.with_headers(headers))
+        self._gone = True
 
     async def _answered(self, exchange: Exchanging, question: says.Question) -> Effects:
         incoming = self._incoming
         try:
             if isinstance(question, says.AwaitSession):
                 return exchange.session(await result_within(question.seconds, question.future))
-            if question.load:
-                return exchange.reading(await incoming.reader.read_in_scope(*incoming.where))
-            return exchange.reading(incoming.read_free())
+            reading = await incoming.reader.read_in_scope(*incoming.where) if question.load else incoming.read_free()
+            return exchange.reading(reading)
         except GeneratorExit:  # the event loop has ended: nothing can be awaited any more
             exchange.interrupted()
             raise

@@ -1,6 +1,6 @@
 """The messages of a response (ASGI's HTTP protocol), as applications send them and servers take them."""
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from typing import Any, Final
 
 from starlette.types import Message, Send
@@ -35,15 +35,29 @@ class Sent:
 
     def with_headers(self, headers: Headers) -> Message:
         """The message with other fields; the names of those that the application did not send in lower case."""
-        copy = self._copy
-        return {**copy, "headers": raw(headers, {as_text(name) for name, _ in copy.get("headers", ())})}
+        names = [field[0] for field in self._copy.get("headers", ())]
+        own = {name if name.__class__ is bytes else as_text(name).encode("latin-1") for name in names}
+        return {**self._copy, "headers": raw(headers, own)}
 
 
-def raw(headers: Headers, own: Container[str] = ()) -> list[tuple[bytes, bytes]]:
+def raw(headers: Headers, own: Container[bytes] = ()) -> list[tuple[bytes, bytes]]:
     """Headers as a server takes them, their names in lower case but for those that are the application's ``own``."""
-    return [
-        ((name if name in own else name.lower()).encode("latin-1"), value.encode("latin-1")) for name, value in headers
-    ]
+    fields = []
+    for name, value in headers:
+        encoded = name.encode("latin-1")
+        fields.append((encoded if encoded in own else encoded.lower(), value.encode("latin-1")))
+    return fields
+
+
+def texts_of(headers: Iterable[Any]) -> Headers:
+    """Headers as an application gave them, as text."""
+    fields = []
+    for name, value in headers:
+        if name.__class__ is value.__class__ is bytes:
+            fields.append((name.decode("latin-1"), value.decode("latin-1")))
+        else:
+            fields.append((as_text(name), as_text(value)))
+    return fields
 
 
 def bytes_of(body: Any) -> bytes | None:

@@ -154,7 +154,9 @@ class Incoming:
             return None
         shown: dict[str, str | None] = {}
         if self._method in ("GET", "HEAD"):
-            shown = {name: None for name in CONDITIONAL if keys[name] in fields}
+            for name in CONDITIONAL:
+                if keys[name] in fields:
+                    shown[name] = None
         return self._narrowed(shown)
 
     def _shown_of_shared(self, bridge: Bridge, *, is_for_page: bool) -> Mapping[str, str | None] | None:

@@ -104,7 +104,12 @@ class _AsyncioTimer:
     def __init__(self, loop: asyncio.AbstractEventLoop, delay: float, function: Callable[[], Awaitable[None]]) -> None:
         self._loop = loop
         self._function = function
-        self._handle: asyncio.TimerHandle | asyncio.Future[None] = loop.call_later(delay, self._begin)
+        self._delay = delay
+        # Not call_later at once, which costs more: most pages are complete before the loop's next turn.
+        self._handle: asyncio.Handle | asyncio.Future[None] = loop.call_soon(self._wait)
+
+    def _wait(self) -> None:
+        self._handle = self._loop.call_later(self._delay, self._begin)
 
     def _begin(self) -> None:
         self._handle = asyncio.ensure_future(self._function(), loop=self._loop)

@@ -3,7 +3,7 @@
 import pytest
 
 from viafoura_mw.log import Notices
-from viafoura_mw.response.guard import Looked, can_sign_out, look
+from viafoura_mw.response.guard import Looked, can_sign_out, look, page_type
 
 HTML = ("Content-Type", "text/html")
 
@@ -72,6 +72,13 @@ def test_passes_a_response_to_head() -> None:
 def test_looks_at_html_in_any_spelling(content_type: str, charset: str | None) -> None:
     """The media type is compared without regard to case and parameters."""
     assert look("GET", 200, [("content-type", content_type)], Notices()) == Looked("identity", charset, None)
+
+
+def test_remembers_no_type_of_a_visitors_length() -> None:
+    """A site may send back the type that a visitor sent: what is remembered is short."""
+    assert page_type("text/html;" + "x" * 10_000) == (True, None, True)
+    assert page_type("text/html;" + "x" * 10_000) is not page_type("text/html;" + "x" * 10_000)
+    assert page_type("text/html;x") is page_type("text/html;x")
 
 
 @pytest.mark.parametrize(("length", "known"), [("12", 12), (" 12 ", 12), ("", None), ("-1", None), ("12, 12", None)])

@@ -367,12 +367,6 @@ class TestContentType:
         """Lines that differ name no media type: nobody knows which of them a browser goes by."""
         assert content_type(value) == said
 
-    def test_is_not_remembered_by_a_visitors_length(self) -> None:
-        """A site may send back the type that a visitor sent: what is remembered is short."""
-        assert content_type("text/html;" + "x" * 10_000) == ("text/html", None)
-        assert content_type("text/html;" + "x" * 10_000) is not content_type("text/html;" + "x" * 10_000)
-        assert content_type("text/html;x") is content_type("text/html;x")
-
 
 class TestLength:
     """``Content-Length``."""

@@ -94,7 +94,7 @@ def ascii_superset(label: str) -> bool:
 
     False for a label that browsers do not know.
     """
-    return _canonical(label) in _SUPERSETS
+    return label in _SUPERSETS or _canonical(label) in _SUPERSETS
 
 
 def readable(label: str | None, prefix: bytes, *, escapes: bool = False) -> bool:

@@ -261,6 +261,7 @@ class SessionCookie:
         self._secure = "1" if must_be_secure else secure
         ahead = rf"(?:^|;)[ \t]*+{re.escape(name)}[ \t]*+="
         self._named = re.compile(ahead)
+        self._first_pair, self._next_pair = f"{name}=", f"; {name}="
         # 43 letters are the seal alone. Possessive: a value of a megabyte is looked through once.
         self._shaped = re.compile(rf"{ahead}[ \t]*+([A-Za-z0-9_-]{{43,{MAX_LENGTH}}}+)[ \t]*+(?![^;])")
         # What raises is not remembered, so that junk takes nobody's place.
@@ -268,6 +269,8 @@ class SessionCookie:
 
     def is_in(self, cookie_header: str) -> bool:
         """Whether a ``Cookie`` header has a cookie of our name, authentic or not."""
+        if cookie_header.startswith(self._first_pair) or self._next_pair in cookie_header:  # as browsers write it
+            return True
         return self.name in cookie_header and self._named.search(cookie_header) is not None
 
     def find(self, cookie_header: str) -> Brought:
@@ -278,7 +281,7 @@ class SessionCookie:
         first = self._shaped.search(cookie_header)
         if first is None:
             return NOTHING
-        if self._shaped.search(cookie_header, first.end()) is None:  # nearly every page's
+        if cookie_header.find(self.name, first.end()) < 0:  # nearly every page's
             found = [one] if (one := self._living_one(first[1], now)) is not None else []
         else:
             found = [*self._living(cookie_header, now)]

@@ -4,7 +4,6 @@ Every reason not to act stands here, once. Neither door decides any of it.
 """
 
 import logging
-import re
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
@@ -14,12 +13,13 @@ from viafoura_mw.page.codings import parse
 from viafoura_mw.response.cookie import NOTHING, Brought
 from viafoura_mw.response.headers import Headers, content_type
 from viafoura_mw.response.headers import fields as fields_of
+from viafoura_mw.response.remembered import for_short_texts
 from viafoura_mw.response.request import is_speculative
 
 #: ``Sec-Fetch-Dest`` of what is shown inside of another page.
 FRAMES: Final = frozenset(("iframe", "frame", "object", "embed", "fencedframe"))
 _WITHOUT_WHOLE_BODY: Final = frozenset((204, 205, 206, 304))
-_LENGTH: Final = re.compile(r"\s*+[0-9]{1,18}+\s*+")
+_LONGEST_LENGTH: Final = 18  # digits
 
 
 def _nowhere(_location: str) -> bool:
@@ -82,14 +82,14 @@ def look(method: str, status: int, headers: Headers, notices: Notices) -> Looked
     if method == "HEAD" or status < 200 or status in _WITHOUT_WHOLE_BODY or status >= 500:
         return None
     fields = fields_of(headers)
-    media_type, charset = content_type(fields.get("content-type", ""))
-    if media_type != "text/html":
+    is_html, charset, is_readable = page_type(fields.get("content-type", ""))
+    if not is_html:
         return None
     if "transfer-encoding" in fields:  # the application frames its own body, in chunks that are not to be changed
         return None
     if "content-disposition" in fields and _is_attachment(fields["content-disposition"]):
         return None
-    if charset is not None and not ascii_superset(charset):
+    if not is_readable:
         notices.tell("charset", logging.WARNING, "pages in charset %.40r are left as they are", charset)
         return None
     coding = parse(fields["content-encoding"]) if "content-encoding" in fields else "identity"
@@ -97,8 +97,16 @@ def look(method: str, status: int, headers: Headers, notices: Notices) -> Looked
         sentence = "pages in content coding %.40r are left as they are"
         notices.tell("coding", logging.WARNING, sentence, fields["content-encoding"])
         return None
-    length = fields.get("content-length", "")
-    return Looked(coding, charset, int(length) if _LENGTH.fullmatch(length) else None)
+    length = fields.get("content-length", "").strip()
+    is_length = length.isdigit() and length.isascii() and len(length) <= _LONGEST_LENGTH
+    return Looked(coding, charset, int(length) if is_length else None)
+
+
+@for_short_texts(64, longest=256)  # sites send a few; a site may echo what a visitor sent
+def page_type(value: str) -> tuple[bool, str | None, bool]:
+    """Whether a ``Content-Type`` is a page's; the charset that it names, and whether that can be read as ASCII."""
+    media_type, charset = content_type(value)
+    return media_type == "text/html", charset, charset is None or ascii_superset(charset)
 
 
 def _is_attachment(content_disposition: str) -> bool:

@@ -117,7 +117,6 @@ def fields(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     return joined
 
 
-@for_short_texts(64, longest=256)  # sites send a few; a site may echo what a visitor sent
 def content_type(value: str) -> tuple[str, str | None]:
     """The media type of a ``Content-Type`` in lower case, and its ``charset``, if any (RFC 9110 §8.3.1).
 
@@ -238,16 +237,13 @@ def with_cookie(headers: Headers, set_cookie: str) -> Headers:
 def with_length(headers: Headers, length: int | None) -> Headers:
     """``headers`` with this ``Content-Length``, in its old place if there was one; without any for ``None``."""
     kept: Headers = []
-    framed = False
-    for name, value in headers:
-        lower = name.lower()
-        framed = framed or lower == "transfer-encoding"
-        if lower != "content-length":
-            kept.append((name, value))
+    for field in headers:
+        if field[0].lower() != "content-length":
+            kept.append(field)
         elif length is not None:
-            kept.append((name, str(length)))
+            kept.append((field[0], str(length)))
             length = None
-    if length is not None and not framed:
+    if length is not None and not any(name.lower() == "transfer-encoding" for name, _ in kept):
         kept.append(("Content-Length", str(length)))
     return kept
 

@@ -121,8 +121,8 @@ class UserReader:
         preset = self._preset()
         if preset is None:
             return NotKnown()
-        if preset.is_free:
-            return self._read(preset, root, expected)
+        if self._is_free:
+            return read_user(preset, _places(preset, root, expected), self._notices)
         if any(source.kind in _OF_FRAMEWORK for source in preset.sources.id):
             return None
         identifier = read_id(preset, _places(preset, root, expected), self._notices)

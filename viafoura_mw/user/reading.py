@@ -28,6 +28,7 @@ _OF_HEADERS: Final = ("header", "response")
 #: Tuples, not unions, which take ten times as long to be asked.
 _OWN_IDS: Final = (str, int)
 _MAY_BE_EMPTY: Final = (str, bytes, Mapping)
+_ID: Final = ("id",)
 _REMOTE_USER: Final = Source("environ", (REMOTE_USER,))
 _OTHER_ID: Final = (
     "the user's get_id() is neither the text of their id nor of their pk, and may change with their password: "
@@ -47,6 +48,7 @@ class Places:
         self._root = root
         self._by_server = by_server
         self._load = load
+        self.is_own_id: bool = False  # the user object is a text, and has nothing else
         self._found: Any = None  # the user object, or an absence
         self._failure: Exception | None = None
 
@@ -97,15 +99,18 @@ class Places:
             if candidate is Absence.NOBODY or _is_empty(candidate) or says_nobody(candidate):
                 absence = Absence.NOBODY
                 continue
-            return {"id": candidate} if isinstance(candidate, _OWN_IDS) else candidate
+            if isinstance(candidate, _OWN_IDS):
+                self.is_own_id = True
+                return {"id": candidate}
+            return candidate
         return absence
 
     def _look_at_user(self, source: Source) -> Any:
         user = self._found if self._found is not None else self.user()
         if isinstance(user, Absence):
             return user
-        if type(user) is dict and source.steps[0] not in user:  # as of a user that is its own id
-            return Absence.UNASKED
+        if self.is_own_id and source.steps == _ID:
+            return user["id"]
         found = resolve(user, source.steps, place=1)
         is_empty = found is Absence.NOBODY or (isinstance(found, str | bytes) and not found)
         # A user without an id is not nobody.
@@ -124,10 +129,8 @@ def read_user(preset: Preset, places: Places, notices: Notices) -> Reading:
     if not isinstance(identifier, str):
         return identifier
     separator = preset.sources.separator
-    name, has_name = _first(preset.sources.name, places, lambda source, value: _name(source, value, places, separator))
-    email, has_email = _first(
-        preset.sources.email, places, lambda source, value: _email(source, value, places, separator)
-    )
+    name, has_name = _first(preset.sources.name, places, separator, _name)
+    email, has_email = _first(preset.sources.email, places, separator, _email)
     complete = has_name and has_email
     if not complete:
         sentence = "the user's name or e-mail address could not be read, and counts as absent"
@@ -142,7 +145,7 @@ def read_id(preset: Preset, places: Places, notices: Notices) -> str | Nobody | 
     """Read the id alone."""
     try:
         identifier = _first_id(preset, places)
-        if isinstance(identifier, str) and not _is_same(identifier, preset.same_as, places):
+        if preset.same_as and isinstance(identifier, str) and not _is_same(identifier, preset.same_as, places):
             notices.tell("user-id-differs", logging.ERROR, _OTHER_ID)
             return NotKnown()
     except Exception:
@@ -207,15 +210,19 @@ def _has_text(text: str, value: Any) -> bool:
 # The details.
 
 
-def _first(sources: tuple[Source, ...], places: Places, text: Callable[[Source, Any], str]) -> tuple[str, bool]:
+def _first(
+    sources: tuple[Source, ...], places: Places, separator: str, text: Callable[[Source, Any, Places, str], str]
+) -> tuple[str, bool]:
     """The first text that is not empty, and whether every source up to it could be read."""
     complete = True
     for source in sources:
+        if places.is_own_id and source.kind == "user" and source.steps != _ID:
+            continue
         try:
             value = places.look(source)
             if value is UNBELIEVED:
                 complete = False
-            elif not isinstance(value, Absence) and (found := text(source, value)):
+            elif not isinstance(value, Absence) and (found := text(source, value, places, separator)):
                 return found, complete
         except NotImplementedError:
             continue

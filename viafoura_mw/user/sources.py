@@ -14,7 +14,7 @@ Rules that everything here obeys:
 import inspect
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Final
 
@@ -82,17 +82,23 @@ _SCALARS: Final = (str, bytes, int)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One place to read from: a ``kind`` of :data:`KINDS` and the ``steps`` down from there."""
+    """One place to read from: a ``kind`` of :data:`KINDS` and the ``steps`` down from there.
+
+    ``place``: how many of the steps lead to the place that somebody must have laid out for the source to say anything.
+    """
 
     kind: str
     steps: tuple[str, ...]
+    place: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", self._place())  # asked of every page, so told once
 
     def __str__(self) -> str:
         return f"{self.kind}:{'/'.join(self.steps)}"
 
-    @property
-    def place(self) -> int:
-        """How many of the steps lead to the place that somebody must have laid out for the source to say anything.
+    def _place(self) -> int:
+        """The number of steps to the place.
 
         Servers lay ``scope["state"]`` out for every request: the place is what is kept in it. A session or a
         token that is there is the place itself: to sign out takes a key from the session.

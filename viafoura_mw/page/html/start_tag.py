@@ -135,5 +135,7 @@ _remembered_places = lru_cache(_REMEMBERED)(_with_places)
 
 def _quoted(value: str) -> bytes:
     """A value in double quotes, in ASCII whatever the page's charset is."""
+    if value.isascii() and value.isalnum():  # as Viafoura's are
+        return b'"%b"' % value.encode("ascii")
     escaped = value.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
     return b'"' + escaped.replace("\r", "&#13;").encode("ascii", "xmlcharrefreplace") + b'"'
