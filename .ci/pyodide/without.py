@@ -1,4 +1,4 @@
-"""A pytest plugin for CPython as WebAssembly, which has no thread, no process, no socket and no TLS.
+"""A pytest plugin for CPython as WebAssembly, which has no thread, no process, no socket, no TLS, no compiled package.
 
 A test that fails after it asked for one of them counts as skipped, by the name of what it asked for.
 """
@@ -11,12 +11,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from types import ModuleType
 from typing import Any
 
 import pytest
-import requests  # noqa: F401 — finds out by itself that there is no TLS, before a stand-in takes the place
+import requests  # noqa: F401  # finds out by itself that there is no TLS, before a stand-in takes its place
 
 asked: list[str] = []
 
@@ -43,7 +43,7 @@ class Selector(selectors._BaseSelectorImpl):  # type: ignore[name-defined,misc]
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """An event loop for one thread, which nobody needs to wake."""
+    """An event loop of the one thread, which nobody needs to wake."""
 
     def __init__(self) -> None:
         super().__init__(Selector())
@@ -62,31 +62,54 @@ class Policy(asyncio.DefaultEventLoopPolicy):
     _loop_factory = Loop
 
 
+class NoTls(type):
+    """Whatever is wanted of a TLS context."""
+
+    def __getattr__(cls, name: str) -> Any:
+        return lacking("TLS", lambda: RuntimeError("no TLS"))
+
+
 ssl = ModuleType("ssl")
-for name in ("SSLError", "SSLZeroReturnError", "SSLWantReadError", "SSLWantWriteError", "CertificateError"):
+for name in ("SSLError", "SSLEOFError", "SSLZeroReturnError", "SSLWantReadError", "SSLWantWriteError"):
     setattr(ssl, name, type(name, (OSError,), {}))
-no_tls = lacking("TLS", lambda: RuntimeError("no TLS"))
-ssl.SSLContext = type("SSLContext", (), {"__init__": no_tls, "wrap_socket": no_tls})  # type: ignore[attr-defined]
-ssl.create_default_context = no_tls  # type: ignore[attr-defined]
+ssl.SSLContext = NoTls("SSLContext", (), {})  # type: ignore[attr-defined]
+ssl.__getattr__ = lacking("TLS", lambda: AttributeError("no TLS"))  # type: ignore[method-assign]
 sys.modules["ssl"] = ssl
 
 threading.Thread.start = lacking("a thread", lambda: RuntimeError("can't start new thread"))  # type: ignore[method-assign]
 subprocess.Popen.__init__ = lacking("a process", lambda: OSError("no processes"))  # type: ignore[method-assign]
 socket.socket.__init__ = lacking("a socket", lambda: OSError("no sockets"))  # type: ignore[method-assign]
-os.fork = lacking("a process", lambda: OSError("no processes"))
+os.fork = os.execv = os.execve = lacking("a process", lambda: OSError("no processes"))
+# pyodide's own loop counts as running all the time, and cannot run until something is complete.
+asyncio._set_running_loop(None)
 asyncio.set_event_loop_policy(Policy())
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception, and those that it was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """Each test asks anew."""
     asked.clear()
     return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: "pytest.CallInfo[None]"
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure for want of something is a skip."""
     report = yield
-    if report.failed and asked:
+    wanted = [*asked]
+    for error in causes(call.excinfo.value if call.excinfo else None):
+        if isinstance(error, ModuleNotFoundError) and not (error.name or "viafoura_mw").startswith("viafoura_mw"):
+            wanted.append(f"the package {error.name}")
+    if report.failed and wanted:
         report.outcome = "skipped"
-        report.longrepr = (str(item.path), 0, f"Skipped: asks for {asked[0]}")
+        report.longrepr = (str(item.path), 0, f"Skipped: asks for {wanted[0]}")
     return report
