@@ -27,6 +27,8 @@ def settings(viafoura: SimulatedViafoura) -> Settings:
     return Settings.from_env(viafoura.environ())
 
 
+_BRIDGE_IN_A_BROWSER = ("boot", "page", "in_step", "sign_in", "tracking", "behind_a_cache")
+
 #: What a test needs besides this process, by where it stands: ``-m "not server and not browser and not build"`` is the
 #: inner loop.
 MARKS = {
@@ -36,7 +38,12 @@ MARKS = {
         "tests/project/test_samples.py",
         "tests/project/test_readme_commands.py",
     ),
-    "browser": ("tests/servers/test_browser.py", "tests/page/test_html_browser.py", "tests/bridge/test_browser"),
+    "browser": (
+        "tests/servers/test_browser.py",
+        "tests/servers/test_demo_bridge.py",
+        "tests/page/test_html_browser.py",
+        *(f"tests/bridge/test_{name}.py" for name in _BRIDGE_IN_A_BROWSER),
+    ),
     "build": ("tests/project/test_packaging.py", "tests/project/test_readme_commands.py"),
 }
 

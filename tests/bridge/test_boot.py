@@ -283,3 +283,44 @@ def test_boots_among_hostile_globals(reader: Reader, site: Site, hostile: str) -
     reader.waits("window.vf && told.length")
     assert len(reader.boots) == 1
     assert reader.evaluates("thrown") == []
+
+
+NAMED = "".join(
+    f'<img name="{name}">' for name in ("head", "hidden", "cookie", "readyState", "prerendering", "scripts")
+)
+HOSTILE_PAGES = {
+    "elements with the names of the document's properties": NAMED + '<form name="body"></form>',
+    "a head that is gone": "<script>document.head.remove();</script>",
+    "polluted prototypes": "<script>Object.prototype.session = Object.prototype.user_id = '9'; Array.prototype.x = 1;"
+    "</script>",
+    "scripts that are moved": '<script>document.addEventListener("DOMContentLoaded", () => '
+    'document.body.append(...document.querySelectorAll("script[type*=parked]")));</script>',
+    "another parked script, in a template": '<template><script type="text/x-viafoura-parked">thrown.push("ran")'
+    "</script></template>",
+}
+
+
+@pytest.mark.parametrize("tag", ["async", "module", "marker"])
+@pytest.mark.parametrize("hostile", HOSTILE_PAGES)
+def test_boots_once_with_the_pair_in_a_hostile_page(reader: Reader, site: Site, hostile: str, tag: str) -> None:
+    """Whatever else the page holds; and nothing is thrown into it."""
+    reader.signs_in(site, "ann")
+
+    reader.opens(site.put("/story", page(HOSTILE_PAGES[hostile] + TAGS[tag].format(url=site.viafoura.url))))
+
+    reader.waits("window.viafouraSimulated && viafouraSimulated.isReady")
+    assert [boot["uid"] for boot in reader.boots] == [site.user_id("ann")]
+    assert reader.evaluates("thrown") == []
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_each_tag_boots_once_anonymously_where_nothing_is_answered(reader: Reader, site: Site, tag: str) -> None:
+    """Whichever way the page has it."""
+    reader.signs_in(site, "ann")
+    site.meddle("session", FAULTS["500"])
+
+    reader.opens(published(site, TAGS[tag]))
+
+    reader.waits("window.viafouraSimulated && viafouraSimulated.isReady")
+    assert [(boot["uid"], boot["sid"]) for boot in reader.boots] == [("", "")]
+    assert reader.evaluates("thrown") == []

@@ -2,6 +2,7 @@
 
 import gzip
 import logging
+import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -96,6 +97,48 @@ def test_is_the_same_for_everybody(door: Door, settings: Settings, user: str | N
     assert {answer.body for answer in answers} == {bridged(settings)}
     assert len({(*answer.headers,) for answer in answers}) == 1
     assert answers[0].get("cache-control") == "public, max-age=60"
+
+
+#: What a request may say, each of it or nothing.
+SAID: Mapping[str, tuple[str, ...]] = {
+    "Accept": ("text/html", "*/*", "application/json", "text/html;q=0", "text/*", "TEXT/HTML"),
+    "Accept-Encoding": ("gzip", "identity", "br, gzip", "*", "gzip;q=0", "dcb"),
+    "Cookie": ("a=b", "viafoura_mw=x", "sessionid=1; viafoura_mw=MTIz"),
+    "Authorization": ("Bearer x",),
+    "If-None-Match": ('"x"', "*", 'W/"a"', "junk"),
+    "If-Modified-Since": ("Thu, 01 Jan 2026 00:00:00 GMT",),
+    "Range": ("bytes=0-5",),
+    "If-Range": ('"x"',),
+    "Host": ("evil.example",),
+    "Forwarded": ("host=evil.example",),
+    "X-Forwarded-Proto": ("https",),
+    "HX-Request": ("true",),
+    "Sec-Purpose": ("prefetch;prerender",),
+    "X-Requested-With": ("XMLHttpRequest",),
+    "Sec-Fetch-Dest": ("document", "iframe"),
+    "X-Viafoura-Bridge": ("0123456789abcdef",),
+    "User-Agent": ("curl",),
+}
+
+
+@both_doors
+@pytest.mark.parametrize("html", [BARE, "<p>no tag", "<script id=viafoura-platform src=x></script>"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_is_the_same_for_any_mixture_of_headers(
+    door: Door, viafoura: SimulatedViafoura, html: str, method: str
+) -> None:
+    """Status, headers in their order, and body."""
+    settings = settings_of(viafoura, debug_header="1", auth_cookies="sessionid", logout_paths="/out")
+    headers = (HTML, ("ETag", '"a"'), ("Set-Cookie", "q=1"), ("Vary", "Accept-Encoding"), ("Set-Cookie", "r=2"))
+    get, chance = door(settings), random.Random(5)
+    answers = set()
+    for _ in range(60):
+        asked = {name: chance.choice(values) for name, values in SAID.items() if chance.random() < 0.5}
+        site = Site((html.encode() if method == "GET" else b"",), headers, 200, chance.choice([None, "ann", "ben"]))
+        answer = get(site, method=method, headers=asked)
+        answers.add((answer.status, (*answer.headers,), answer.body))
+    assert len(answers) == 1
+    assert [value for name, value in answers.pop()[1] if name.lower() == "set-cookie"] == ["q=1", "r=2"]
 
 
 @both_doors

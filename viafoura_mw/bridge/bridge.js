@@ -33,7 +33,8 @@
 
   // A second copy of this script calls it too, as does one in a body that was exchanged or a document opened anew.
   function start() {
-    if (document.prerendering) return document.addEventListener("prerenderingchange", start);
+    // An element of such a name would be a property of the document, and no true.
+    if (document.prerendering === true) return document.addEventListener("prerenderingchange", start);
     // A listener is not added twice; document.open() takes all away.
     document.addEventListener("readystatechange", look);
     document.addEventListener("visibilitychange", notice);
@@ -118,7 +119,7 @@
 
   function look() {
     if (isDecided) release();
-    else parked().forEach(preload);
+    else parked().forEach(function (script) { quietly(function () { preload(script); }); });
   }
 
   function preload(script) {
