@@ -229,6 +229,11 @@ def test_signs_its_user_in_and_out(title: str, viafoura: SimulatedViafoura, tmp_
         assert (viafoura.count("login"), viafoura.sessions) == (1, {})
 
 
+def test_every_recipe_is_run() -> None:
+    """No stack is told of and not tried, and none is tried and not told of."""
+    assert {*STACKS} == {title for title, recipe in RECIPES.items() if recipe.line}
+
+
 def test_a_member_of_staff_is_nobody_else_at_viafoura(viafoura: SimulatedViafoura, tmp_path: Path) -> None:
     """While django-hijack lets Ann use the site as Bob, neither is signed in to Viafoura, and nobody is logged out."""
     title = "django-allauth with django-hijack"
