@@ -115,6 +115,7 @@ STACKS = {
         sign_in=lambda browser: browser.always.update(Authorization=BASIC),
         sign_out=lambda browser: browser.always.clear(),
     ),
+    "A header of the response": Stack("any_wsgi", ("gunicorn",)),
     "Zope": Stack(
         "zope_site",
         ("Zope2", "waitress"),
@@ -223,6 +224,7 @@ def test_signs_its_user_in_and_out(title: str, viafoura: SimulatedViafoura, tmp_
         browser.get(f"/bare{stack.data}")  # what a site writes for a user's first request is its own
 
         (data, cost), (bare_data, bare_cost) = visit.cost(stack.data), visit.cost(f"/bare{stack.data}")
+        assert not [name for name, _ in data.headers if name.lower().startswith("x-site-")]
         assert (data.body, shown(data), cost) == (bare_data.body, shown(bare_data), bare_cost), running.said()
         assert (viafoura.calls, "viafoura_mw" in browser.cookies) == ((), False)
 
