@@ -1,5 +1,6 @@
 """Each recipe of ``.docs/recipes.md``, on the real library: started by its line, set up by its variables alone."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -73,6 +74,12 @@ class Stack:
     has_page_for_visitors: bool = True
     place: str = "mysite.py"
 
+    def needed(self) -> None:
+        """Skip the test where a library is not installed; none is imported, for other tests to find it here."""
+        for module in self.needs:
+            if importlib.util.find_spec(module) is None:
+                pytest.skip(f"{module} is not installed")
+
     def is_for_visitors(self, answer: Answer) -> bool:
         """Whether that is what a visitor gets: a page without a session."""
         return answer.pair is None if self.has_page_for_visitors else answer.status == 302
@@ -101,6 +108,14 @@ STACKS = {
         sign_out=by_path("/logout_handler"),
         reads=1,
     ),
+    "Trac": Stack(
+        "trac_site",
+        ("trac", "gunicorn"),
+        ("ann", "ann", None),
+        sign_in=lambda browser: browser.always.update(Authorization=BASIC),
+        sign_out=lambda browser: browser.always.clear(),
+    ),
+    "A header of the response": Stack("any_wsgi", ("gunicorn",)),
     "Zope": Stack(
         "zope_site",
         ("Zope2", "waitress"),
@@ -200,15 +215,16 @@ def test_signs_its_user_in_and_out(title: str, viafoura: SimulatedViafoura, tmp_
     """As the recipe says: with id, name and e-mail address; one login; what is no page, and what a visitor gets, is the
     bare site's, header for header; nothing is written, and nothing more read for what is no page."""
     stack = STACKS[title]
-    for module in stack.needs:
-        pytest.importorskip(module, reason=f"{module} is not installed")
+    stack.needed()
     with started(title, stack, viafoura, tmp_path) as running, Browser(running.port, closes=True) as browser:
         visit = Visit(browser)
         assert stack.is_for_visitors(browser.get(stack.page))
         assert shown(browser.get(stack.page)) == shown(browser.get(f"/bare{stack.page}"))
         stack.sign_in(browser)
+        browser.get(f"/bare{stack.data}")  # what a site writes for a user's first request is its own
 
         (data, cost), (bare_data, bare_cost) = visit.cost(stack.data), visit.cost(f"/bare{stack.data}")
+        assert not [name for name, _ in data.headers if name.lower().startswith("x-site-")]
         assert (data.body, shown(data), cost) == (bare_data.body, shown(bare_data), bare_cost), running.said()
         assert (viafoura.calls, "viafoura_mw" in browser.cookies) == ((), False)
 
@@ -229,12 +245,16 @@ def test_signs_its_user_in_and_out(title: str, viafoura: SimulatedViafoura, tmp_
         assert (viafoura.count("login"), viafoura.sessions) == (1, {})
 
 
+def test_every_recipe_is_run() -> None:
+    """No stack is told of and not tried, and none is tried and not told of."""
+    assert {*STACKS} == {title for title, recipe in RECIPES.items() if recipe.line}
+
+
 def test_a_member_of_staff_is_nobody_else_at_viafoura(viafoura: SimulatedViafoura, tmp_path: Path) -> None:
     """While django-hijack lets Ann use the site as Bob, neither is signed in to Viafoura, and nobody is logged out."""
     title = "django-allauth with django-hijack"
     stack = STACKS[title]
-    for module in stack.needs:
-        pytest.importorskip(module, reason=f"{module} is not installed")
+    stack.needed()
     with started(title, stack, viafoura, tmp_path) as running, Browser(running.port, closes=True) as browser:
         stack.sign_in(browser)
         own = browser.get("/").pair

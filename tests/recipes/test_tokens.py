@@ -228,6 +228,6 @@ def test_signs_in_the_user_of_a_token(title: str, viafoura: SimulatedViafoura, t
             assert not is_signed_in(app, provider, provider.token(aud="another-site"))
 
 
-def test_every_provider_has_a_recipe() -> None:
+def test_every_recipe_of_a_provider_is_run() -> None:
     """And each recipe without a line that starts it is a provider's."""
     assert {*PROVIDERS} == {title for title, recipe in RECIPES.items() if not recipe.line}

@@ -20,6 +20,7 @@ from viafoura_mw.errors import ViafouraUnavailable
 from viafoura_mw.log import Notices
 from viafoura_mw.testing import SimulatedViafoura
 from viafoura_mw.user.jwks import LIMIT, MAX_AGE, PAUSE, FetchedKeys, Job
+from viafoura_mw.user.jwt import Terms, Tokens
 from viafoura_mw.viafoura import workers
 from viafoura_mw.viafoura.transport import Answer, Transport
 
@@ -167,6 +168,23 @@ def test_are_fetched_again_after_a_first_failure(keys: FetchedKeys, server: Serv
     server.answer = key_set("a")
     keys.find("a")
     assert (server.asked, kids(keys.find("a"))) == (2, ["a"])
+
+
+def test_the_log_tells_no_keys_yet_from_another_key(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    """The first token of each process goes without: nothing is wrong with the settings then."""
+    jobs: list[Job] = []
+    some = FetchedKeys(
+        "https://id.example/keys", ["RS256"], lambda job: bool(jobs.append(job)), Notices(), transport=lambda: server
+    )
+    tokens = Tokens(Terms("token", "", ("RS256",)), some, Notices())
+    server.answer = key_set("a")
+    tokens.claims(signed({"sub": "ann"}, pair("RSA"), "RS256", kid="a"))
+    jobs[0](None)
+    tokens.claims(signed({"sub": "ann"}, pair("RSA"), "RS256", kid="b"))
+    assert caplog.messages == [
+        "a token was not believed (its keys are not at hand yet)",
+        "a token was not believed (there is no key for it)",
+    ]
 
 
 @pytest.mark.parametrize(("limit", "seconds"), [(None, LIMIT), (2.0, 2.0)])

@@ -310,7 +310,7 @@ class Tokens:
             raise _Refused("its key id is none")
         keys = [key for key in self._keys.find(kid) if algorithm in key.algorithms]
         if not keys:
-            raise _Refused("there is no key for it")
+            raise _Refused("there is no key for it" if self._keys.find(None) else "its keys are not at hand yet")
         if not any(key.has_signed(signed, signature, algorithm) for key in keys):
             raise _Refused("its signature is not of our key")
 
