@@ -1,7 +1,6 @@
 """The composition root: what both doors are made of, put together once from the settings."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -159,7 +158,7 @@ def runtime_of(
         counts_pages=told is not None,
         is_for_frames=settings.cookie_samesite == "none",
         tokens=_tokens_of(settings, sessions, notices),
-        bridge=bridge_of(settings, notices, told=told.page if told else None) if settings.bridge else None,
+        bridge=bridge_of(settings, notices, told) if settings.bridge else None,
     )
 
 
@@ -184,8 +183,8 @@ def served_of(settings: Settings, *, otherwise: str, compose: Compose = runtime_
     return Served(own, hosts, served)
 
 
-def bridge_of(settings: Settings, notices: Notices, *, told: Callable[[str], object] | None = None) -> Bridge:
-    """The bridge for these settings. ``told``: who is told what has become of each page, in a word."""
+def bridge_of(settings: Settings, notices: Notices, told: SiteMetrics | None = None) -> Bridge:
+    """The bridge for these settings. ``told``: whom the site's metrics are told."""
     script = rendered(
         path=settings.bridge_path,
         wait=settings.timeout + GRACE,
@@ -202,7 +201,7 @@ def bridge_of(settings: Settings, notices: Notices, *, told: Callable[[str], obj
         script=script,
         notices=notices,
         debug=settings.debug_header,
-        told=told,
+        told=told.page if told else None,
     )
 
 
