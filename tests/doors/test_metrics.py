@@ -305,7 +305,12 @@ def test_a_forks_child_counts_its_own_pages(seen: Seen, monkeypatch: pytest.Monk
 def test_pages_of_many_threads_are_all_counted(seen: Seen) -> None:
     """None is lost where two end at one time."""
     site = metrics.of_process().of_site("")
-    threads = [threading.Thread(target=lambda: [site.page("injected") for _ in range(2000)]) for _ in range(4)]
+
+    def count() -> None:
+        for _ in range(2000):
+            site.page("injected")
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
 
     for thread in threads:
         thread.start()

@@ -119,7 +119,7 @@ def test_prometheus_understands_each_query_of_the_dashboard(tmp_path: Path) -> N
 
 ALERTS = SAMPLES / WITH_METRICS / "alerts.yml"
 #: Each minute's values of what Prometheus was given, and the alert that they raise, by the minute.
-STORIES = [
+STORIES: list[tuple[str, dict[str, str], dict[int, list[str]]]] = [
     ("Viafoura fails", {"viafoura_breaker_open": "0 0 1x6"}, {6: [], 8: ["ViafouraFails"]}),
     ("one of three processes alone", {'viafoura_breaker_open{job="a"}': "0x9", "viafoura_breaker_open": "1x9"}, {9: [
         "ViafouraFails"
