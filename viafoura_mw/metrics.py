@@ -2,7 +2,7 @@
 
 | instrument | kind | attributes |
 |---|---|---|
-| `viafoura.pages` | counter | `outcome`: the debug header's word |
+| `viafoura.pages` | counter | `outcome`: the debug header's word, of a bridge's answers as well |
 | `viafoura.calls` | counter | `call`: `token`, `login`, `logout`; `result`: `ok`, `refused`, `failed`, … |
 | `viafoura.call.duration` | histogram, seconds | `call`, `result`; of a call that was dropped there is none |
 | `viafoura.breaker.open` | gauge, 0 or 1 | |

@@ -169,7 +169,7 @@ def runtime_of(
         counts_pages=told is not None,
         is_for_frames=settings.cookie_samesite == "none",
         tokens=_tokens_of(settings, sessions, notices),
-        bridge=bridge_of(settings, notices) if settings.bridge else None,
+        bridge=bridge_of(settings, notices, told) if settings.bridge else None,
     )
 
 
@@ -194,8 +194,8 @@ def served_of(settings: Settings, *, otherwise: str, compose: Compose = runtime_
     return Served(own, hosts, served)
 
 
-def bridge_of(settings: Settings, notices: Notices) -> Bridge:
-    """The bridge for these settings."""
+def bridge_of(settings: Settings, notices: Notices, told: SiteMetrics | None = None) -> Bridge:
+    """The bridge for these settings. ``told``: whom the site's metrics are told."""
     script = rendered(
         path=settings.bridge_path,
         wait=settings.timeout + GRACE,
@@ -212,6 +212,7 @@ def bridge_of(settings: Settings, notices: Notices) -> Bridge:
         script=script,
         notices=notices,
         debug=settings.debug_header,
+        told=told.page if told else None,
     )
 
 

@@ -101,6 +101,35 @@ def test_counts_a_page_that_streams(door: Door, measured: Settings, seen: Seen) 
 
 
 @both_doors
+def test_counts_what_a_bridge_serves(
+    door: Door, viafoura: SimulatedViafoura, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bridged pages, and the answers to their question who is reading, by their words."""
+    environ = {**viafoura.environ(), "VIAFOURA_BRIDGE": "/news*", "VIAFOURA_METRICS": "1"}
+    get = door(Settings.from_env(environ))
+    question = {"X-Viafoura-Bridge": "0123456789abcdef", "Sec-Fetch-Site": "same-origin", "Cookie": "sessionid=abc"}
+
+    def ask(site: Site, path: str, cookies: str = "sessionid=abc") -> None:
+        get(site, method="POST", path=path, headers={**question, "Cookie": cookies})
+
+    get(ANN, headers=ASKED, path="/news")
+    get(Site((b"<p>", PAGE), user="ann"), headers=ASKED, path="/news/2")
+    get(Site((b"<p>", b"no tag", b"")), headers=ASKED, path="/news/3")
+    get(Site((b"{}",), (("Content-Type", "application/json"),)), path="/news")
+    assert seen.points("viafoura.pages") == {("bridged",): 3}
+
+    ask(ANN, "/_viafoura/session")
+    ask(Site(status=500), "/_viafoura/session")
+    ask(ANN, "/_viafoura/logout")
+    ask(ANN, "/_viafoura/session", cookies="")
+    viafoura.fail("login", Fault.status(403))
+    ask(Site(user="ben"), "/_viafoura/session")
+
+    told = {"bridged": 3, "injected": 1, "unknown": 1, "anonymous": 2, "unavailable": 1}
+    assert seen.points("viafoura.pages") == {(word,): number for word, number in told.items()}
+
+
+@both_doors
 def test_counts_calls_and_times_them(door: Door, measured: Settings, seen: Seen, viafoura: SimulatedViafoura) -> None:
     """A token, a login, a logout, each with its seconds."""
     get = door(measured)
@@ -279,7 +308,12 @@ def test_a_forks_child_counts_its_own_pages(seen: Seen, monkeypatch: pytest.Monk
 def test_pages_of_many_threads_are_all_counted(seen: Seen) -> None:
     """None is lost where two end at one time."""
     site = metrics.of_process().of_site("")
-    threads = [threading.Thread(target=lambda: [site.page("injected") for _ in range(2000)]) for _ in range(4)]
+
+    def count() -> None:
+        for _ in range(2000):
+            site.page("injected")
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
 
     for thread in threads:
         thread.start()

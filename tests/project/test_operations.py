@@ -41,7 +41,9 @@ def _said() -> Iterator[tuple[str, str]]:
     for tree in TREES.values():
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
             match call.func:
-                case ast.Attribute(attr="tell") if isinstance(call.args[0], ast.Constant | ast.JoinedStr):
+                case ast.Attribute(attr="tell") if isinstance(
+                    next(iter(call.args), None), ast.Constant | ast.JoinedStr
+                ):
                     yield _event(call.args[0]), ast.unparse(call.args[1]).removeprefix("logging.")
                 case ast.Attribute(attr="_tell") if isinstance(call.args[0], ast.Constant):
                     yield _event(call.args[0]), "ERROR"

@@ -53,14 +53,30 @@ def believed(reading: Reading | None, status: int, *, is_credible: bool) -> Read
 def logged_out(policy: Policy, echo: str, brought: Brought, *, secure: bool) -> Reply:
     """Answer a log-out in the browser: our session is ended, and the site's own sign-in is not."""
     if not brought.is_authentic:
-        return answer(echo, NOBODY, "anonymous", cookies=[], debug=policy.debug)
+        return nobody(policy, echo)
     ended = policy.cookie.end(brought, by_page=False, secure=secure)
-    return answer(echo, NOBODY, "signed-out", cookies=[ended], effects=[_ends(brought)], debug=policy.debug)
+    return _answer(policy, echo, NOBODY, "signed-out", cookies=[ended], effects=[_ends(brought)])
 
 
 def nobody(policy: Policy, echo: str) -> Reply:
     """Answer somebody who cannot be signed in."""
-    return answer(echo, NOBODY, "anonymous", cookies=[], debug=policy.debug)
+    return _answer(policy, echo, NOBODY, "anonymous", cookies=[])
+
+
+def _answer(
+    policy: Policy,
+    echo: str,
+    state: str,
+    word: str,
+    *,
+    pair: Session | None = None,
+    cookies: list[str],
+    effects: list[EndSessions | StartLogin] | None = None,
+) -> Reply:
+    """Answer the question that ``echo`` names, and tell the outcome to whoever counts them."""
+    if policy.told is not None:
+        policy.told(word.partition(";")[0])
+    return answer(echo, state, word, pair=pair, cookies=cookies, effects=effects, debug=policy.debug)
 
 
 def _ends(brought: Brought) -> EndSessions:
@@ -259,7 +275,7 @@ class AskingExchange:
     ) -> Effects:
         cookies = [cookie] if cookie else []
         return self._replied(
-            answer(self._echo, state, word, pair=pair, cookies=cookies, effects=[*effects], debug=self._policy.debug)
+            _answer(self._policy, self._echo, state, word, pair=pair, cookies=cookies, effects=[*effects])
         )
 
     def _replied(self, reply: Reply) -> Effects:

@@ -36,7 +36,8 @@ _NOT_MODIFIED: Final = 304
 class SharedExchange:
     """One response on its way out to everybody.
 
-    ``spelled``: how the request spelled the tags that have lost the suffix. No event raises: where this class itself
+    ``spelled``: how the request spelled the tags that have lost the suffix. ``debug``: whether responses say in a
+    header what was done to them. ``told``: who is told the same, in a word. No event raises: where this class itself
     fails, the response goes on as the application gave it.
     """
 
@@ -52,6 +53,7 @@ class SharedExchange:
         "_page",
         "_spelled",
         "_suffix",
+        "_told",
         "state",
     )
 
@@ -64,6 +66,7 @@ class SharedExchange:
         spelled: Mapping[str, str],
         *,
         debug: bool = False,
+        told: Callable[[str], object] | None = None,
     ) -> None:
         self.state: State = State.FRESH
         self._holding = holding
@@ -72,6 +75,7 @@ class SharedExchange:
         self._method = method
         self._spelled = spelled
         self._debug = debug
+        self._told = told
         self._headers: Headers = []
         self._looked: Looked | None = None
         self._page: BridgedPage | None = None
@@ -217,6 +221,8 @@ class SharedExchange:
     def _shared(self, outcome: str, *, changed: bool, length: int | None) -> Headers:
         coded = self._looked is not None and self._looked.coding != "identity"
         headers = shared(self._headers, self._suffix, coded=coded, changed=changed, length=length)
+        if self._told is not None:
+            self._told(outcome)
         return [*headers, (DEBUG_HEADER, outcome)] if self._debug else headers
 
     def _aside_with(self, headers: Headers) -> Effects:

@@ -1,7 +1,7 @@
 """The bridge of one site in one process: its three addresses, its pages, and what they are made with."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import translate
 from typing import Final, NamedTuple
 
@@ -30,7 +30,8 @@ class Bridge:
 
     ``pages``: globs of the paths that are bridged; none where the addresses are only to answer. ``path``: the bridge's
     address. ``scripts``: globs of the ``src`` of what is held with the tag. ``user_path``: the path of the application
-    that is asked who is reading; empty for the one that was asked.
+    that is asked who is reading; empty for the one that was asked. ``debug``: whether responses say in a header what
+    was done to them. ``told``: who is told the same, in a word.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Bridge:
         script: BridgeScript,
         notices: Notices,
         debug: bool = False,
+        told: Callable[[str], object] | None = None,
     ) -> None:
         self.script: BridgeScript = script
         self.user_path: str = user_path
@@ -53,6 +55,7 @@ class Bridge:
         self._suffix = suffix_of(script.digest)
         self._notices = notices
         self._debug = debug
+        self._told = told
 
     def name_of(self, path: str) -> str | None:
         """Which of the bridge's addresses a whole decoded path is."""
@@ -74,4 +77,6 @@ class Bridge:
 
     def exchange(self, method: str, spelled: Mapping[str, str]) -> SharedExchange:
         """What happens to the response."""
-        return SharedExchange(self._holding, self._suffix, self._notices, method, spelled, debug=self._debug)
+        return SharedExchange(
+            self._holding, self._suffix, self._notices, method, spelled, debug=self._debug, told=self._told
+        )
