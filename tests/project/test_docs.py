@@ -151,6 +151,16 @@ def test_shows_an_ini_file_that_is_one() -> None:
     assert ini["filter:viafoura"]["use"] == "egg:viafoura-mw"
 
 
+def test_the_contract_has_each_section_that_is_cited() -> None:
+    """A § in a docstring of the tests of promises leads to a heading of the contract."""
+    numbers = set(re.findall(r"^#+ ([0-9.]+[0-9]|[0-9]+)\.? ", page("contract"), re.MULTILINE))
+    texts = [path.read_text("utf-8") for path in (ROOT / "tests/doors").glob("test_*.py")]
+    cited = {number for text in texts for number in re.findall(r'"""(?:Contract )?§([0-9.]*[0-9])', text)}
+
+    assert cited
+    assert cited <= numbers
+
+
 class TestBlocks:
     """Blocks of code and commands, on every page, also on those whose own tests run them."""
 
