@@ -8,7 +8,7 @@ import json
 import re
 import shlex
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +151,16 @@ def test_shows_an_ini_file_that_is_one() -> None:
     assert ini["filter:viafoura"]["use"] == "egg:viafoura-mw"
 
 
+def test_the_contract_has_each_section_that_is_cited() -> None:
+    """A § in a docstring of the tests of promises leads to a heading of the contract."""
+    numbers = set(re.findall(r"^#+ ([0-9.]+[0-9]|[0-9]+)\.? ", page("contract"), re.MULTILINE))
+    texts = [path.read_text("utf-8") for path in (ROOT / "tests/doors").glob("test_*.py")]
+    cited = {number for text in texts for number in re.findall(r'"""(?:Contract )?§([0-9.]*[0-9])', text)}
+
+    assert cited
+    assert cited <= numbers
+
+
 class TestBlocks:
     """Blocks of code and commands, on every page, also on those whose own tests run them."""
 
@@ -211,22 +221,14 @@ class TestBlocks:
         named = set(re.findall(r"\bVIAFOURA_(?:[A-Z]+_)*[A-Z]+\b(?!_|…|\*)", PAGES[name]))
         assert named - {"VIAFOURA_TIMEUOT", "VIAFOURA_MW_REPOSITORY"} <= set(settings.KNOWN)
 
-    @pytest.mark.parametrize(
-        ("variable", "value"),
-        sorted(set(re.findall(r"(?:`|export )(VIAFOURA_\w+)=([^`\s…]+)(?=`|\n)", PROSE))),
-    )
-    def test_set_what_is_taken(self, variable: str, value: str) -> None:
-        """Each value that a page gives a variable, but for those that stand for secrets."""
-        if variable.endswith(("_SECRET", "_APP", "_FILE")):
-            return
-        around = {
-            "VIAFOURA_SITE_ID": "site",
-            "VIAFOURA_API_KEY": "key",
-            "VIAFOURA_PROXY_SECRET": "a-secret-of-the-proxy-s",
-            **({"VIAFOURA_BRIDGE": "1"} if "_BRIDGE_" in variable or variable.endswith("_URL") else {}),
-            **(dict(JWT) if "jwt:" in value or "_JWT_" in variable else {}),
-        }
-        assert Settings.from_env({**around, variable: value})
+    @pytest.mark.parametrize("name", PAGES)
+    def test_set_what_is_taken(self, name: str) -> None:
+        """The values that a block exports, together, and each that a sentence gives; secrets stand for themselves."""
+        for block in blocks("sh", PAGES[name]):
+            exported = dict(re.findall(r"^(?:export )?(VIAFOURA_\w+)=(.*)$", block, re.MULTILINE))
+            assert Settings.from_env(surrounded({key: value.strip("'\"") for key, value in exported.items()}))
+        for variable, value in re.findall(r"`(VIAFOURA_\w+)=([^`\s…]+)`", PAGES[name]):
+            assert Settings.from_env(surrounded({variable: value}))
 
     def test_a_file_of_sites_is_one(self, tmp_path: Path) -> None:
         """The file of the page on settings, with secrets where it says."""
@@ -241,12 +243,21 @@ class TestBlocks:
         assert sites["*.gazette.example"].timeout == 1.5
 
 
-#: What a ``jwt:`` source needs besides.
-JWT = (
-    ("VIAFOURA_JWT_COOKIE", "token"),
-    ("VIAFOURA_JWT_KEY", "a-secret-of-the-tokens-that-is-long-enough"),
-    ("VIAFOURA_JWT_ALGORITHMS", "HS256"),
-)
+def surrounded(given: Mapping[str, str]) -> dict[str, str]:
+    """Settings of a page with what they need besides; what stands for a secret or a file is left out."""
+    kept = {key: value for key, value in given.items() if not re.search(r"_(SECRET|KEY|FILE|APP)$", key)}
+    around = {
+        "VIAFOURA_SITE_ID": "site",
+        "VIAFOURA_API_KEY": "key",
+        "VIAFOURA_PROXY_SECRET": "a-secret-of-the-proxy-s",
+    }
+    if any("_BRIDGE_" in key or key.endswith(("LOGIN_URL", "LOGOUT_URL")) for key in kept):
+        around["VIAFOURA_BRIDGE"] = "1"
+    if any("jwt:" in value for value in kept.values()) and "VIAFOURA_JWT_JWKS_URL" not in kept:
+        secret = "a-secret-of-the-tokens-that-is-long-enough"
+        around |= {"VIAFOURA_JWT_COOKIE": "token", "VIAFOURA_JWT_KEY": secret, "VIAFOURA_JWT_ALGORITHMS": "HS256"}
+        kept.pop("VIAFOURA_JWT_ALGORITHMS", None)  # of a public key, which a page only hints at
+    return {**around, **kept}
 
 
 def test_names_commands_pictures_and_extras_that_exist() -> None:
