@@ -19,8 +19,8 @@ from viafoura_mw import loading
 from viafoura_mw.bridge import answers, asking
 from viafoura_mw.bridge.site import Bridge
 from viafoura_mw.incoming import Incoming, bridge_reply
-from viafoura_mw.response import exchange as says
-from viafoura_mw.response.exchange import Effects, Exchanging, State
+from viafoura_mw.response import effects as says
+from viafoura_mw.response.effects import Effects, Exchanging, State
 from viafoura_mw.response.guard import said_in
 from viafoura_mw.response.headers import BUFFERS, Headers, as_text, without
 from viafoura_mw.runtime import INSIDE, Runtime, runtime_of, served_of

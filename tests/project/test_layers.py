@@ -38,8 +38,8 @@ LAYERS = """
     bridge.script
     page.rewriter
     response.remembered response.known_cookies response.webob response.hold
-    response.cookie response.headers response.proxies
-    response.request
+    response.cookie response.headers response.proxies response.kept
+    response.request response.effects
     response.guard
     response.exchange
     bridge.references

@@ -22,9 +22,11 @@ from tests.support.stepping import (
     policy,
     sealed,
 )
-from viafoura_mw.response import exchange as says
+from viafoura_mw.response import effects as says
+from viafoura_mw.response import exchange as exchanges
 from viafoura_mw.response.cookie import NOTHING, Brought
-from viafoura_mw.response.exchange import TRANSITIONS, Exchange, State
+from viafoura_mw.response.effects import State
+from viafoura_mw.response.exchange import TRANSITIONS, Exchange
 from viafoura_mw.response.guard import Request
 from viafoura_mw.response.hold import HoldBudget
 from viafoura_mw.user.user import Nobody, NotKnown, Reading, User
@@ -44,7 +46,7 @@ class TestStates:
         """The docstring's diagram and the table say the same."""
         drawn = {
             State[state]: {State[name] for name in re.findall(r"\w+", names)}
-            for state, names in re.findall(r"^    ([A-Z]+) +──►(.*)$", says.__doc__ or "", re.MULTILINE)
+            for state, names in re.findall(r"^    ([A-Z]+) +──►(.*)$", exchanges.__doc__ or "", re.MULTILINE)
         }
         assert drawn == {state: set(following) for state, following in TRANSITIONS.items()}
 
@@ -671,7 +673,7 @@ class TestOwnFault:
         def faulty(*_: Any, **__: Any) -> None:
             raise LookupError("secret of a user")
 
-        monkeypatch.setattr(says.Page, when, faulty)
+        monkeypatch.setattr(exchanges.Page, when, faulty)
         chunks = [PAGE[:20], PAGE[20:]] if when == "look_at" else [PAGE]
         stepped = Stepped(ANN, cookie=sealed(ANN))
         for chunk in chunks[:-1]:
@@ -689,7 +691,7 @@ class TestOwnFault:
     def test_passes_a_chunk_of_a_page_whose_head_has_left(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What comes from there on goes as it comes."""
         stepped = Stepped(ANN, cookie=sealed(ANN)).feed(b"<p>")
-        monkeypatch.setattr(says.Page, "passed", lambda *_: 1 / 0)
+        monkeypatch.setattr(exchanges.Page, "passed", lambda *_: 1 / 0)
         stepped.feed(PAGE)
         assert stepped.body == b"<p>" + PAGE
         assert stepped.is_aside
@@ -697,13 +699,13 @@ class TestOwnFault:
     def test_stands_aside_where_no_chunk_was_given(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The end of an iterable is no chunk."""
         stepped = Stepped(ANN, cookie=sealed(ANN)).feed(b"<p>")
-        monkeypatch.setattr(says.Page, "passed", lambda *_: 1 / 0)
+        monkeypatch.setattr(exchanges.Page, "passed", lambda *_: 1 / 0)
         stepped.finish()
         assert stepped.is_aside
 
     def test_passes_a_head_that_cannot_be_understood(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The application's head leaves."""
-        monkeypatch.setattr(says, "look", lambda *_: 1 / 0)
+        monkeypatch.setattr(exchanges, "look", lambda *_: 1 / 0)
         assert Stepped(ANN).is_untouched
 
 
