@@ -36,8 +36,8 @@ from viafoura_mw.bridge.site import Bridge
 from viafoura_mw.incoming import Incoming, bridge_reply
 from viafoura_mw.interface import interface_of
 from viafoura_mw.lifespan import serve_lifespan
-from viafoura_mw.response import exchange as says
-from viafoura_mw.response.exchange import Effects, Exchanging, State
+from viafoura_mw.response import effects as says
+from viafoura_mw.response.effects import Effects, Exchanging, State
 from viafoura_mw.response.guard import said_in
 from viafoura_mw.response.headers import LISTS, Headers, as_text, without
 from viafoura_mw.runtime import INSIDE, Runtime, runtime_of, served_of

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from viafoura_mw.bridge import answers, asking
 from viafoura_mw.bridge.site import Bridge
-from viafoura_mw.response.exchange import Effect, EndSessions, Exchange, Exchanging, StartLogin
+from viafoura_mw.response.effects import Effect, EndSessions, Exchanging, StartLogin
+from viafoura_mw.response.exchange import Exchange
 from viafoura_mw.response.guard import FRAMES, Request, can_sign_out
 from viafoura_mw.response.headers import says_html
 from viafoura_mw.response.request import CONDITIONAL, narrowed, says_https, wants_html

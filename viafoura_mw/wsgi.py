@@ -11,16 +11,14 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from contextlib import suppress
-from http import HTTPStatus
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from viafoura_mw import loading
 from viafoura_mw.bridge import answers, asking
 from viafoura_mw.bridge.site import Bridge
 from viafoura_mw.incoming import Incoming, bridge_reply
-from viafoura_mw.response import exchange as says
-from viafoura_mw.response.exchange import Effects, Exchanging, State
+from viafoura_mw.response import effects as says
+from viafoura_mw.response.effects import Effects, Exchanging, State
 from viafoura_mw.response.guard import said_in
 from viafoura_mw.response.headers import BUFFERS, Headers, as_text, without
 from viafoura_mw.runtime import INSIDE, Runtime, runtime_of, served_of
@@ -28,12 +26,10 @@ from viafoura_mw.settings import Settings
 from viafoura_mw.viafoura.client import Session
 from viafoura_mw.wsgi_body import Body, Chunks, body_of
 from viafoura_mw.wsgi_environ import LAYOUT, PROOF_KEY, Withheld, asked_of_application, path_of, restore, show
+from viafoura_mw.wsgi_head import ExcInfo, Write, call, code_of, dropped, removing, status_line, texts_of
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
-
-ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
-Write = Callable[[bytes], object]
 
 
 class ViafouraMiddleware:
@@ -83,7 +79,7 @@ class ViafouraMiddleware:
     def _passed_by(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Let the application answer, but for the headers that it sets for us alone."""
         if removed := self._removed - environ.get(INSIDE, frozenset()):
-            start_response = _removing(removed, start_response)
+            start_response = removing(removed, start_response)
         return self._app(environ, start_response)
 
     def _bridged(
@@ -121,49 +117,11 @@ class ViafouraMiddleware:
 
 
 def _replied(runtime: Runtime, reply: answers.Reply, start_response: "StartResponse") -> Iterable[bytes]:
-    start_response(_status_line(reply.status), reply.headers)
+    start_response(status_line(reply.status), reply.headers)
     for effect in reply.effects:
         assert isinstance(effect, says.EndSessions)
         runtime.sessions.end(effect.ids, effect.marks)
     return Chunks([reply.body], runtime.sessions.run_pending) if reply.effects else [reply.body]
-
-
-def _status_line(status: int) -> str:
-    return f"{status} {HTTPStatus(status).phrase}"
-
-
-def _removing(names: frozenset[str], start_response: "StartResponse") -> "StartResponse":
-    """``start_response`` without the headers that the application sets for us alone."""
-
-    def start(status: str, headers: Headers, exc_info: ExcInfo | None = None) -> Write:
-        return _call(start_response, status, without(names, headers), exc_info)
-
-    return start
-
-
-def _call(start_response: "StartResponse", status: str, headers: Headers, exc_info: ExcInfo | None) -> Write:
-    """Call with two arguments when there is no ``exc_info``: some servers' function takes no third."""
-    return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
-
-
-def _code(status: str) -> int:
-    """The status code; 0 for what has none, which only the server can judge."""
-    try:
-        return int(status[:3])
-    except (ValueError, TypeError):
-        return 0
-
-
-def _as_text(headers: Headers) -> Headers:
-    fields: Iterable[Any] = headers
-    for field in fields:
-        if len(field) != 2 or field[0].__class__ is not str or field[1].__class__ is not str:
-            return [(as_text(field[0]), as_text(field[1])) for field in headers]
-    return headers
-
-
-def _dropped(_: bytes) -> None:
-    """The ``write`` of a response whose head and body have left without the application."""
 
 
 class _Response:
@@ -225,7 +183,7 @@ class _Response:
         self._status, self._exc_info, self._headers = status, exc_info, list(headers)
         if self.has_head_left:
             return self._replace_head(exchange)
-        self._carry_out(exchange, exchange.head(_code(status), _as_text(self._headers)))
+        self._carry_out(exchange, exchange.head(code_of(status), texts_of(self._headers)))
         return self._server_write if self.is_untouched and self._server_write else self._write
 
     def _restore(self) -> None:
@@ -236,7 +194,7 @@ class _Response:
 
     def _replace_head(self, exchange: Exchanging) -> Write:
         """Give the server a head in place of one that it was given: it raises, or takes it while nothing has left."""
-        write: Write = _dropped
+        write: Write = dropped
         for effect in exchange.replaced(self._headers):
             if isinstance(effect, says.SendHead):
                 write = self._give_head(effect.headers or [])
@@ -334,7 +292,7 @@ class _Response:
             elif isinstance(effect, says.Pass):
                 self.ready.extend(effect.items)
             elif isinstance(effect, says.Answer):
-                self._status, self._exc_info = _status_line(effect.status), None
+                self._status, self._exc_info = status_line(effect.status), None
                 self._give_head(effect.headers)
                 self.ready.append(effect.body)
                 self.is_body_changed = True
@@ -343,7 +301,7 @@ class _Response:
 
     def _give_head(self, headers: Headers) -> Write:
         exc_info, self._exc_info = self._exc_info, None
-        self._server_write = _call(self._server_start, self._status, headers, exc_info)
+        self._server_write = call(self._server_start, self._status, headers, exc_info)
         self.has_head_left = True
         return self._server_write
 

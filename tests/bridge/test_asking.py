@@ -10,16 +10,8 @@ import pytest
 from tests.support.stepping import ANN, BEN, COOKIE, OTHER, SESSION, KnownSessions, brought, policy, sealed
 from viafoura_mw.bridge.asking import AskingExchange, Question, believed, logged_out
 from viafoura_mw.response.cookie import NOTHING, Brought, SessionCookie
-from viafoura_mw.response.exchange import (
-    Answer,
-    AwaitSession,
-    Effects,
-    EndSessions,
-    Policy,
-    ReadUser,
-    StartLogin,
-    State,
-)
+from viafoura_mw.response.effects import Answer, AwaitSession, Effects, EndSessions, ReadUser, StartLogin, State
+from viafoura_mw.response.exchange import Policy
 from viafoura_mw.response.guard import Request
 from viafoura_mw.user.user import Nobody, NotKnown, Reading, User
 from viafoura_mw.viafoura.client import Session

@@ -11,7 +11,7 @@ from viafoura_mw.bridge.script import rendered
 from viafoura_mw.bridge.shared import SharedExchange
 from viafoura_mw.bridge.site import Bridge
 from viafoura_mw.log import Notices
-from viafoura_mw.response.exchange import Effects, Hold, Pass, SendBody, SendHead, SendTrailers, StandAside, State
+from viafoura_mw.response.effects import Effects, Hold, Pass, SendBody, SendHead, SendTrailers, StandAside, State
 
 SCRIPT = rendered(path="/v/", wait=2.5)
 HTML = ("Content-Type", "text/html")

@@ -38,8 +38,8 @@ LAYERS = """
     bridge.script
     page.rewriter
     response.remembered response.known_cookies response.webob response.hold
-    response.cookie response.headers response.proxies
-    response.request
+    response.cookie response.headers response.proxies response.kept
+    response.request response.effects
     response.guard
     response.exchange
     bridge.references
@@ -50,7 +50,7 @@ LAYERS = """
     runtime
     loading waiting
     lifespan incoming
-    wsgi_environ wsgi_body asgi_scope asgi_messages
+    wsgi_environ wsgi_head wsgi_body asgi_scope asgi_messages
     asgi_asked
     wsgi asgi
     paste gunicorn cgi run
@@ -73,7 +73,7 @@ FOREIGN = {
     "anyio": {"asgi", "waiting"},
     "trio": {"waiting"},
     "opentelemetry": {"metrics"},
-    "wsgiref": {"wsgi", "wsgi_environ", "paste", "cgi", "demo", "testing"},
+    "wsgiref": {"wsgi", "wsgi_environ", "wsgi_head", "paste", "cgi", "demo", "testing"},
 }
 
 

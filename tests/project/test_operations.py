@@ -172,7 +172,7 @@ OF_ONE = {
     "page.html.tokenizer.Tokenizer": "a page",
     "run._Wrapping": "a process, by its servers",
     "waiting.Lock": "a response",
-    "response.exchange._Kept": "a response",
+    "response.kept.Kept": "a response",
     "page.html.body.PassedOver": "a page",
     "page.html.open_elements.OpenElements": "a page",
     "viafoura.connecting._Race": "a connection",

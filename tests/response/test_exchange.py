@@ -23,9 +23,11 @@ from tests.support.stepping import (
     sealed,
 )
 from viafoura_mw.page.rewriter import Page
-from viafoura_mw.response import exchange as says
+from viafoura_mw.response import effects as says
+from viafoura_mw.response import exchange as exchanges
 from viafoura_mw.response.cookie import NOTHING, Brought
-from viafoura_mw.response.exchange import TRANSITIONS, Exchange, State
+from viafoura_mw.response.effects import State
+from viafoura_mw.response.exchange import TRANSITIONS, Exchange
 from viafoura_mw.response.guard import Request
 from viafoura_mw.response.hold import HoldBudget
 from viafoura_mw.user.user import Nobody, NotKnown, Reading, User
@@ -45,7 +47,7 @@ class TestStates:
         """The docstring's diagram and the table say the same."""
         drawn = {
             State[state]: {State[name] for name in re.findall(r"\w+", names)}
-            for state, names in re.findall(r"^    ([A-Z]+) +──►(.*)$", says.__doc__ or "", re.MULTILINE)
+            for state, names in re.findall(r"^    ([A-Z]+) +──►(.*)$", exchanges.__doc__ or "", re.MULTILINE)
         }
         assert drawn == {state: set(following) for state, following in TRANSITIONS.items()}
 
@@ -720,7 +722,7 @@ class TestOwnFault:
 
     def test_passes_a_head_that_cannot_be_understood(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The application's head leaves."""
-        monkeypatch.setattr(says, "look", lambda *_: 1 / 0)
+        monkeypatch.setattr(exchanges, "look", lambda *_: 1 / 0)
         assert Stepped(ANN).is_untouched
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from tests.support.fakes import Clock
 from viafoura_mw.log import Notices
-from viafoura_mw.response import exchange as says
+from viafoura_mw.response import effects as says
 from viafoura_mw.response.cookie import NOTHING, Brought, SessionCookie
-from viafoura_mw.response.exchange import TRANSITIONS, Effects, Exchange, Policy, State
+from viafoura_mw.response.effects import Effects, State
+from viafoura_mw.response.exchange import TRANSITIONS, Exchange, Policy
 from viafoura_mw.response.guard import Request
 from viafoura_mw.response.headers import Headers
 from viafoura_mw.response.hold import HoldBudget

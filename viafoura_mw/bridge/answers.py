@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from viafoura_mw.bridge.script import BridgeScript
-from viafoura_mw.response.exchange import DEBUG_HEADER, EndSessions, StartLogin
+from viafoura_mw.response.effects import DEBUG_HEADER, EndSessions, StartLogin
 from viafoura_mw.response.headers import Headers
 from viafoura_mw.viafoura.client import Session
 

@@ -13,17 +13,8 @@ from typing import Final, NamedTuple
 
 from viafoura_mw.bridge.answers import Reply, answer
 from viafoura_mw.response.cookie import Brought, SealedSession
-from viafoura_mw.response.exchange import (
-    Answer,
-    AwaitSession,
-    Effects,
-    EndSessions,
-    Item,
-    Policy,
-    ReadUser,
-    StartLogin,
-    State,
-)
+from viafoura_mw.response.effects import Answer, AwaitSession, Effects, EndSessions, Item, ReadUser, StartLogin, State
+from viafoura_mw.response.exchange import Policy
 from viafoura_mw.response.guard import Request
 from viafoura_mw.response.headers import Headers
 from viafoura_mw.user.user import Nobody, NotKnown, Reading, User
@@ -143,7 +134,7 @@ class AskingExchange:
         return [ReadUser(load=True)]
 
     def reading(self, reading: Reading | None) -> Effects:
-        """Answers :class:`~viafoura_mw.response.exchange.ReadUser`."""
+        """Answers :class:`~viafoura_mw.response.effects.ReadUser`."""
         if self.state is not State.READING:
             return []
         match believed(reading, self._status, is_credible=self._is_credible):
@@ -161,7 +152,7 @@ class AskingExchange:
         return self._answered(UNKNOWN, UNKNOWN)
 
     def session(self, session: Session | None) -> Effects:
-        """Answers :class:`~viafoura_mw.response.exchange.AwaitSession`."""
+        """Answers :class:`~viafoura_mw.response.effects.AwaitSession`."""
         if self.state is not State.WAITING or self._user is None:
             return []
         return self._without(self._user) if session is None else self._with(self._user, session)

@@ -14,7 +14,7 @@ from viafoura_mw.bridge.page import BRIDGED, BridgedPage
 from viafoura_mw.bridge.policies import Policies
 from viafoura_mw.bridge.sharing import shared, unmodified
 from viafoura_mw.log import Notices
-from viafoura_mw.response.exchange import (
+from viafoura_mw.response.effects import (
     DEBUG_HEADER,
     HOLD,
     Effects,

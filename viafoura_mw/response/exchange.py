@@ -25,46 +25,41 @@ as it came, and what the application sends after that is dropped.
 
 import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
-from enum import Enum, auto
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final
 
 from viafoura_mw.log import Notices
 from viafoura_mw.page.codings import CodingError
 from viafoura_mw.page.rewriter import Page
 from viafoura_mw.response.cookie import Brought, SealedSession, SessionCookie
-from viafoura_mw.response.guard import Looked, Request, look
+from viafoura_mw.response.effects import (
+    DEBUG_HEADER,
+    HOLD,
+    AwaitSession,
+    Effects,
+    EndSessions,
+    Hold,
+    Item,
+    Pass,
+    Question,
+    ReadUser,
+    SendBody,
+    SendHead,
+    SendTrailers,
+    StandAside,
+    StartLogin,
+    State,
+)
+from viafoura_mw.response.guard import Request, look
 from viafoura_mw.response.headers import Headers, fields, made_private, with_cookie, with_length, without_digests
 from viafoura_mw.response.hold import HoldBudget
+from viafoura_mw.response.kept import Kept
 from viafoura_mw.user.user import Nobody, NotKnown, Reading, User
 from viafoura_mw.viafoura.client import Session
 from viafoura_mw.viafoura.sessions import LoginRequest, Sessions, Ticket
 
 _REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 _MOVED: Final = frozenset((301, 307, 308))  # a POST that is answered so has done nothing yet
-HOLD: Final = 0.5  # seconds for which the head of a page that comes in pieces may be held
-DEBUG_HEADER: Final = "X-Viafoura-MW"
-
-#: What a door gives with the bytes of a chunk, to get back where the chunk leaves as it came: the chunk or the message.
-Item = Any
-
-
-class State(Enum):
-    """Where an exchange stands."""
-
-    FRESH = auto()  # no head yet
-    HOLDING = auto()  # the head is kept, the tag is looked for
-    READING = auto()  # the head is kept, the door was asked who the user is
-    WAITING = auto()  # the head is kept, a login is waited for
-    REWRITING = auto()  # the head has left, the body goes with the session in its tag
-    WATCHING = auto()  # everything goes as it came, and the tag is looked for: its user's login can probe Viafoura
-    PASSING = auto()  # everything goes as it came
-    BROKEN = auto()  # a question was broken off: nothing that comes is sent any more
-
-    __hash__ = object.__hash__  # Enum's own is written in Python, and each step of an exchange asks for it
-
-
 #: To which states each leads. Another head begins anew, where the first is still kept or the server has refused it.
 TRANSITIONS: Final[Mapping[State, tuple[State, ...]]] = {
     State.FRESH: (State.READING, State.PASSING),
@@ -90,110 +85,12 @@ TRANSITIONS: Final[Mapping[State, tuple[State, ...]]] = {
     State.PASSING: (State.FRESH,),
     State.BROKEN: (),
 }
-_QUESTIONS: Final = (State.READING, State.WAITING)
-# A member is found in a module several times as fast as in its class.
-_FRESH, _HOLDING, _READING, _WAITING, _REWRITING, _WATCHING, _PASSING, _BROKEN = State
-
-
-class SendHead(NamedTuple):
-    """Give the server the head with these headers; ``None``: as the application gave it."""
-
-    headers: Headers | None
-
-
-class Pass(NamedTuple):
-    """Give the server these items of the body as they came."""
-
-    items: list[Item]
-
-
-class SendBody(NamedTuple):
-    """Give the server these bytes of the body; ``more``: others follow."""
-
-    data: bytes
-    more: bool
-
-
-class SendTrailers(NamedTuple):
-    """Give the server trailers with these fields."""
-
-    headers: Headers
-
-
-class StandAside(NamedTuple):
-    """From here on the application's own objects pass untouched, without any further event."""
-
-
-class Answer(NamedTuple):
-    """Give the server this whole response in place of the application's."""
-
-    status: int
-    headers: Headers
-    body: bytes
-
-
-class Hold(NamedTuple):
-    """The head is kept: tell :meth:`Exchange.hold_over` when so many ``seconds`` have passed."""
-
-    seconds: float
-
-
-class ReadUser(NamedTuple):
-    """Read the user, and tell :meth:`Exchange.reading`; ``load``: also where that may cost the site a query."""
-
-    load: bool
-
-
-class AwaitSession(NamedTuple):
-    """Wait for a login's result for at most so many seconds, and tell :meth:`Exchange.session`."""
-
-    future: "Future[Session | None]"
-    seconds: float
-
-
-class EndSessions(NamedTuple):
-    """Log these sessions out, and whatever comes of the logins under these marks; ``by_page``: a page has no user."""
-
-    ids: tuple[str, ...]
-    marks: tuple[str, ...]
-    by_page: bool = False
-
-
-class StartLogin(NamedTuple):
-    """Start a login for which nobody waits: a probe or, in place of an ``old_session_id``, one for new details."""
-
-    request: LoginRequest
-    old_session_id: str = ""
-
-
-_HOLD: Final = Hold(HOLD)
 _STAND_ASIDE: Final = StandAside()
 _READ_FREE: Final = ReadUser(load=False)
 _LOAD: Final = ReadUser(load=True)
-
-Question = ReadUser | AwaitSession
-QUESTIONS: Final = (ReadUser, AwaitSession)
-Effect = SendHead | Pass | SendBody | SendTrailers | StandAside | Answer | Hold | Question | EndSessions | StartLogin
-Effects = list[Effect]
-
-
-class Exchanging(Protocol):
-    """What a door speaks with: an :class:`Exchange`, or another that takes the same events."""
-
-    @property
-    def state(self) -> State: ...
-    def head(self, status: int, headers: Headers, /) -> Effects: ...
-    def chunk(self, data: bytes, item: Item, /, *, last: bool = False) -> Effects: ...
-    def aside(self, item: Item, /) -> Effects: ...
-    def trailers(self, headers: Headers, item: Item, /) -> Effects: ...
-    def hold_over(self) -> Effects: ...
-    def reading(self, reading: Reading | None, /) -> Effects: ...
-    def session(self, session: Session | None, /) -> Effects: ...
-    def interrupted(self) -> Effects: ...
-    def unseen(self) -> Effects: ...
-    def ended(self, *, returned: bool) -> Effects: ...
-    def replaced(self, headers: Headers, /) -> Effects: ...
-    def close(self) -> None: ...
+_QUESTIONS: Final = (State.READING, State.WAITING)
+# A member is found in a module several times as fast as in its class.
+_FRESH, _HOLDING, _READING, _WAITING, _REWRITING, _WATCHING, _PASSING, _BROKEN = State
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,34 +110,6 @@ class Policy:
     lookahead: int
     debug: bool = False
     told: Callable[[str], object] | None = None
-
-
-class _Kept:
-    """What is kept of a response whose head concerns us, until its head may leave."""
-
-    __slots__ = ("began", "came", "complete", "holder", "items", "last", "length", "over", "page", "reserved", "until")
-
-    def __init__(self, looked: Looked, until: float) -> None:
-        self.page = Page(looked.coding, looked.charset)
-        self.length = looked.length
-        self.until = until  # when the hold is over
-        self.items: list[tuple[bytes | None, Item]] = []  # None: no part of the body, and stays where it came
-        self.came = 0  # bytes
-        self.began = False
-        self.last = False  # the application has said that the last chunk has come
-        self.complete = False
-        self.over = False  # the hold
-        self.reserved = 0  # bytes of the budget
-        self.holder: object = None
-
-    def chunks(self) -> list[bytes]:
-        """The bytes that came, as the application cut them."""
-        return [data for data, _ in self.items if data is not None]
-
-    def joined(self) -> bytes:
-        """All the bytes that came."""
-        chunks = self.chunks()
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 class Exchange:
@@ -278,7 +147,7 @@ class Exchange:
         self._preset = preset
         self._status = 0
         self._headers: Headers = []
-        self._kept: _Kept | None = None
+        self._kept: Kept | None = None
         self._reading: Reading | None = None
         self._login: LoginRequest | None = None
         self._ticket: Ticket | None = None  # of the login that this page waits for
@@ -430,7 +299,8 @@ class Exchange:
         looked = look(self._request.method, self._status, self._headers, self._policy.notices)
         if looked is None:
             return self._stand_aside()
-        self._kept = _Kept(looked, self._policy.clock() + HOLD)
+        page = Page(looked.coding, looked.charset)
+        self._kept = Kept(page, looked.length, self._policy.clock() + HOLD, self._policy.budget)
         if self.state is _READING:
             return self._weigh(self._reading)
         self._go(_READING)
@@ -460,7 +330,7 @@ class Exchange:
         if isinstance(reading, Nobody) and not self._may_sign_out():
             return self._pass("anonymous")
         self._go(_HOLDING)
-        return [_HOLD]
+        return [Hold(HOLD)]
 
     # The body.
 
@@ -477,16 +347,7 @@ class Exchange:
     def _hold(self, data: bytes, item: Item, last: bool) -> Effects:
         kept = self._kept
         assert kept is not None
-        if item is not None:
-            kept.items.append((data, item))
-        kept.came += len(data)
-        kept.last = last
-        kept.complete = last or kept.came == kept.length
-        if kept.complete and not kept.began:
-            kept.page.look_at_whole(kept.joined())
-        elif data:
-            kept.page.look_at(data)
-        kept.began = kept.began or bool(data) or kept.complete
+        kept.take(data, item, last=last)
         kept.over = kept.over or kept.came >= self._policy.lookahead or self._policy.clock() >= kept.until
         return self._settle()
 
@@ -513,12 +374,12 @@ class Exchange:
                 return self._settle_for_nobody(kept)
         return self._pass("unknown")
 
-    def _settle_for_nobody(self, kept: _Kept) -> Effects:
+    def _settle_for_nobody(self, kept: Kept) -> Effects:
         if not self._may_sign_out() or (kept.over and not kept.page.found):
             return self._pass("anonymous")
         return self._signed_out(by_page=True) if kept.page.found else self._keep()
 
-    def _settle_for(self, user: User, kept: _Kept) -> Effects:
+    def _settle_for(self, user: User, kept: Kept) -> Effects:
         sealed = self._request.brought.valid_for(user)
         if sealed is not None and not self._policy.sessions.has_ended(sealed.session.id):
             return self._settle_with(sealed, user, kept)
@@ -529,7 +390,7 @@ class Exchange:
             return self._keep()
         return self._pass("unavailable", watching=True)
 
-    def _settle_with(self, sealed: SealedSession, user: User, kept: _Kept) -> Effects:
+    def _settle_with(self, sealed: SealedSession, user: User, kept: Kept) -> Effects:
         """Serve a valid cookie's session; where the user's details have changed, see to one for the new details."""
         policy, secure = self._policy, self._request.secure
         if not user.complete or sealed.has_details_of(user):
@@ -722,19 +583,11 @@ class Exchange:
         kept = self._kept
         assert kept is not None
         holder = self._reading.id if isinstance(self._reading, User) else (self._request.peer,)
-        if holder != kept.holder:
-            self._let_go_of_budget()
-            kept.holder = holder
-        size = kept.came - kept.reserved
-        if not self._policy.budget.take(size, holder):
-            return False
-        kept.reserved += size
-        return True
+        return kept.reserve(holder)
 
     def _let_go_of_budget(self) -> None:
-        if self._kept is not None and self._kept.reserved:
-            self._policy.budget.give_back(self._kept.reserved, self._kept.holder)
-            self._kept.reserved = 0
+        if self._kept is not None:
+            self._kept.let_go()
 
     def _forget_what_is_kept(self) -> None:
         self._let_go_of_budget()
