@@ -1,7 +1,8 @@
 """``python -m tests.pictures [FOLDER]``: the pictures of the demo, as a browser shows it.
 
-Without a folder, the README's are made anew, in ``.pictures/``. With one, it gets many more: phone and desk, light and
-dark, signed in and out, and with Viafoura gone; and the same of ``demo --bridge``, whose pages come from a cache.
+Without a folder, those of the README and of the bridge's page are made anew, in ``.pictures/`` and
+``.docs/pictures/``. With one, it gets many more: phone and desk, light and dark, signed in and out, and with Viafoura
+gone; and the same of ``demo --bridge``, whose pages come from a cache.
 """
 
 import sys
@@ -13,6 +14,7 @@ from tests.support.chromium import chromium
 from tests.support.demo_process import running_demo
 
 README_PICTURES = Path(__file__).parents[1] / ".pictures"
+BRIDGE_PICTURES = Path(__file__).parents[1] / ".docs" / "pictures"
 STORY = "/stories/umbrella-library"
 DESK, PHONE, README = (1280, 900), (390, 844), (1280, 875)  # in CSS pixels
 SCALE = 1.5  # pixels of the README's pictures for one CSS pixel
@@ -64,6 +66,18 @@ def readme(photographer: Photographer, folder: Path) -> None:
     for scheme in ("light", "dark"):
         photographer.frame(README, scheme, scale=SCALE)
         photographer.shoot(folder / f"demo-{scheme}.png")
+
+
+def bridged(photographer: Photographer, folder: Path) -> None:
+    """The pictures of the bridge's page: a story from the cache, whose reader came by the widget's own sign-in."""
+    photographer.frame(README, "light", scale=SCALE)
+    photographer.open(STORY)
+    photographer.press(".viafoura-sign-in")
+    photographer.press("button[value=reader-17]")
+    photographer.open(STORY)
+    for scheme in ("light", "dark"):
+        photographer.frame(README, scheme, scale=SCALE)
+        photographer.shoot(folder / f"bridge-{scheme}.png")
 
 
 def album(photographer: Photographer, folder: Path) -> None:
@@ -119,15 +133,16 @@ def bridged_album(photographer: Photographer, folder: Path) -> None:
 
 
 def main() -> None:
-    """Start a demo and a browser, and take the pictures."""
-    folder = Path(sys.argv[1]) if sys.argv[1:] else README_PICTURES
-    folder.mkdir(parents=True, exist_ok=True)
+    """Start a demo and a browser, and take the pictures; then those of the bridge."""
     with chromium() as driver:
-        with running_demo() as demo:
-            (album if sys.argv[1:] else readme)(Photographer(driver, demo.url), folder)
-        if sys.argv[1:]:
-            with running_demo("--bridge") as demo:
-                bridged_album(Photographer(driver, demo.url), folder)
+        for options, of_docs, of_all, place in (
+            ((), readme, album, README_PICTURES),
+            (("--bridge",), bridged, bridged_album, BRIDGE_PICTURES),
+        ):
+            folder = Path(sys.argv[1]) if sys.argv[1:] else place
+            folder.mkdir(parents=True, exist_ok=True)
+            with running_demo(*options) as demo:
+                (of_all if sys.argv[1:] else of_docs)(Photographer(driver, demo.url), folder)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,10 @@ class TestCommand:
 
         assert capsys.readouterr().out.startswith("viafoura-mw 0.")
 
-    @pytest.mark.parametrize("arguments", [[], ["dance"], ["demo", "--port", "65536"], ["demo", "--wsgi", "--asgi"]])
+    @pytest.mark.parametrize(
+        "arguments",
+        [[], ["dance"], ["demo", "--port", "65536"], ["demo", "--wsgi", "--asgi"], ["demo", "--sites", "--bridge"]],
+    )
     def test_explains_what_it_does_not_understand(self, arguments: list[str], capsys: Lines) -> None:
         """A wrong word gets the usage and exit code 2."""
         with pytest.raises(SystemExit, match="2"):

@@ -257,6 +257,20 @@ def test_the_site_s_own_sign_out_signs_out_of_the_widget(reader: AtTheBridge) ->
     reader.sees("#widget", f"Signed in to Viafoura as {ADA.name}.")
 
 
+def test_a_narrow_phone_does_not_scroll_sideways(reader: AtTheBridge) -> None:
+    """With the pair in the tag, and all that is behind the page."""
+    reader.signs_in(ADA.id)
+    size = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+    reader.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    reader.opens(STORY)
+    reader.sees("#tag", "data-sid=")
+
+    width = reader.evaluates("document.documentElement.scrollWidth")
+
+    reader.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert width == 360
+
+
 def test_a_viafoura_that_is_gone_leaves_the_page_whole(reader: AtTheBridge) -> None:
     """The cached page says so, and shows how Viafoura is."""
     reader.opens(STORY)
