@@ -47,10 +47,10 @@ _HINTS: Final = {
 _IS_IT_GOOD: Final = "is the cookie still good?"
 #: Where users of a preset's kind of site often are instead.
 _ELSEWHERE: Final = {
-    "remote-user": "Flask's session is read by session:user_id, a token by jwt:sub, and by response:X-Site-User a "
-    "header that the site sets on its response for this",
-    "scope": "a FastAPI dependency can leave its user in request.state.user; a token is read by jwt:sub, and by "
-    "response:X-Site-User a header that the site sets on its response for this",
+    "remote-user": "a session is read by session:user_id, a token by jwt:sub, and by response:X-Site-User a header "
+    "that the site sets on its response for this",
+    "scope": "a session is read by session:user_id, a token by jwt:sub, and by response:X-Site-User a header that "
+    "the site sets on its response for this; a FastAPI dependency can leave its user in request.state.user",
 }
 
 
