@@ -18,7 +18,7 @@ from viafoura_mw.loading import described, door
 from viafoura_mw.log import Notices
 from viafoura_mw.metrics import SiteMetrics
 from viafoura_mw.page.rewriter import Page
-from viafoura_mw.response.effects import DEBUG_HEADER
+from viafoura_mw.response.exchange import DEBUG_HEADER
 from viafoura_mw.response.guard import look
 from viafoura_mw.response.request import RequestRules
 from viafoura_mw.runtime import Runtime, runtime_of
@@ -47,10 +47,10 @@ _HINTS: Final = {
 _IS_IT_GOOD: Final = "is the cookie still good?"
 #: Where users of a preset's kind of site often are instead.
 _ELSEWHERE: Final = {
-    "remote-user": "Flask's session is read by session:user_id, a token by jwt:sub, and by response:X-Site-User a "
-    "header that the site sets on its response for this",
-    "scope": "a session is read by session:user_id, a token by jwt:sub, and by response:X-Site-User a header that the "
-    "site sets on its response for this; a FastAPI dependency can leave its user in request.state.user",
+    "remote-user": "a session is read by session:user_id, a token by jwt:sub, and by response:X-Site-User a header "
+    "that the site sets on its response for this",
+    "scope": "a session is read by session:user_id, a token by jwt:sub, and by response:X-Site-User a header that "
+    "the site sets on its response for this; a FastAPI dependency can leave its user in request.state.user",
 }
 
 
@@ -186,7 +186,7 @@ def _hint(answer: Answer, asked: Question, logged: list[BaseException]) -> str:
     if _kind(answer).lower() != "text/html":
         return "only text/html is looked at"
     if look("GET", status, answer.headers, Notices()) is None:
-        return "a response with this status or these headers is not looked at: see When it stands aside in the docs"
+        return "a response with this status or these headers is not looked at (README, When it stands aside)"
     return ""
 
 
