@@ -283,7 +283,8 @@ def test_shows_the_diagrams_that_a_command_draws(name: str) -> None:
 def test_sends_no_address_where_a_source_has_none(viafoura: SimulatedViafoura) -> None:
     """The setting by which the security model lets a site keep its users' addresses to itself."""
     (told,) = re.findall(r"`VIAFOURA_USER_EMAIL=(\S+)`", page("security"))
-    of_site = Settings.from_env({**viafoura.environ(), "VIAFOURA_USER": "scope", "VIAFOURA_USER_EMAIL": told})
+    variables = {"VIAFOURA_USER": "scope", "VIAFOURA_USER_EMAIL": told, "VIAFOURA_TIMEOUT": "30"}
+    of_site = Settings.from_env({**viafoura.environ(), **variables})
 
     async def site(scope: Any, receive: Any, send: Any) -> None:
         scope["user"] = {"id": "17", "name": "Ann", "email": "ann@site.example"}
