@@ -16,14 +16,15 @@ import anyio
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse
+from werkzeug.test import Client as WSGIClient
 
 from tests import diagrams
-from tests.support.doors import PAGE, call, scope_of
+from tests.support.doors import HTML, PAGE, call, scope_of
 from tests.support.readme import PAGES, PORCH, PROSE, ROOT, blocks, headings, page, table
 from viafoura_mw import Settings, asgi, settings
 from viafoura_mw import __main__ as command
 from viafoura_mw.page.html import find
-from viafoura_mw.testing import SimulatedViafoura
+from viafoura_mw.testing import Fault, SimulatedViafoura
 
 
 class TestSettings:
@@ -118,24 +119,44 @@ class TestCode:
         """The one line for Starlette and FastAPI."""
         self._run("viafoura_mw.asgi", monkeypatch, app=Starlette())
 
-    def test_offers_the_simulated_viafoura(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The lines for a site's own tests."""
-        self._run("viafoura_mw.testing", monkeypatch)
+    @pytest.mark.parametrize("block", blocks("python", page("testing")))
+    def test_offers_the_simulated_viafoura(self, block: str) -> None:
+        """The lines for a site's own tests; a test among them passes, for a site that has a signed-in user."""
+        names: dict[str, Any] = {}
+        exec(compile(block, "testing.md", "exec"), names)
+        for test in (value for name, value in names.items() if name.startswith("test_")):
+            test(WSGIClient, _signed_in)
+
+    def test_names_what_the_simulated_viafoura_offers(self) -> None:
+        """Each name of the table is one of its own."""
+        table_of_names = page("testing").partition("| name |")[2].partition("\n\n")[0]
+        names = re.findall(r"`(\w+)[`(]", "".join(row.split(" | ")[0] for row in table_of_names.splitlines()))
+        assert names
+        assert all(hasattr(SimulatedViafoura, name) for name in names)
+        assert all(hasattr(Fault, name) for name in re.findall(r"`(\w+)\(", page("testing").partition("Faults are")[2]))
 
     def test_is_all_run_here(self) -> None:
-        """No block of Python is left out."""
+        """No block of Python is left out, but for those of pages whose own tests run them."""
         counts = {name: len(blocks("python", text)) for name, text in PAGES.items()}
-        assert {name: count for name, count in counts.items() if count} == {
-            ".docs/servers.md": 2,
-            ".docs/testing.md": 1,
-        }
+        counted = {name: count for name, count in counts.items() if count and name not in RUN_ELSEWHERE}
+        assert counted == {".docs/servers.md": 2, ".docs/testing.md": 3}
 
     @staticmethod
     def _run(module: str, monkeypatch: pytest.MonkeyPatch, **names: Any) -> None:
         monkeypatch.setenv("VIAFOURA_SITE_ID", "site")
         monkeypatch.setenv("VIAFOURA_API_KEY", "key")
-        (block,) = [text for each in PAGES.values() for text in blocks("python", each) if module in text]
+        (block,) = [text for text in blocks("python", page("servers")) if module in text]
         exec(compile(block, "page.md", "exec"), names)
+
+
+#: Pages with tests of their own, beside :class:`TestBlocks`.
+RUN_ELSEWHERE = (".docs/bridge.md", ".docs/operations.md", ".docs/recipes.md", ".docs/versions.md")
+
+
+def _signed_in(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    environ["REMOTE_USER"] = "17"
+    start_response("200 OK", [HTML])
+    return [PAGE]
 
 
 def _wsgi(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -283,7 +304,8 @@ def test_shows_the_diagrams_that_a_command_draws(name: str) -> None:
 def test_sends_no_address_where_a_source_has_none(viafoura: SimulatedViafoura) -> None:
     """The setting by which the security model lets a site keep its users' addresses to itself."""
     (told,) = re.findall(r"`VIAFOURA_USER_EMAIL=(\S+)`", page("security"))
-    of_site = Settings.from_env({**viafoura.environ(), "VIAFOURA_USER": "scope", "VIAFOURA_USER_EMAIL": told})
+    variables = {"VIAFOURA_USER": "scope", "VIAFOURA_USER_EMAIL": told, "VIAFOURA_TIMEOUT": "30"}
+    of_site = Settings.from_env({**viafoura.environ(), **variables})
 
     async def site(scope: Any, receive: Any, send: Any) -> None:
         scope["user"] = {"id": "17", "name": "Ann", "email": "ann@site.example"}

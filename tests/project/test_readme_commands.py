@@ -163,7 +163,8 @@ def test_a_site_is_started_by_the_line_that_stands_there(site: str, tmp_path: Pa
     """Two exports and one line: the page that was without a session has one, of the user the site says."""
     before, after = WAYS[site]
     written(site, tmp_path)
-    environ = {"PYTHONPATH": str(tmp_path), "VIAFOURA_API_URL": told.url}
+    # A busy machine's login is late: the page waits for it.
+    environ = {"PYTHONPATH": str(tmp_path), "VIAFOURA_API_URL": told.url, "VIAFOURA_TIMEOUT": "30"}
 
     def asked(*lines: str) -> tuple[str, str] | None:
         def start(port: int, _: Path) -> list[str]:

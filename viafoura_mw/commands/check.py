@@ -161,7 +161,7 @@ def all_checks(
         yield from _named(host, _settings(of_site))
     if loaded:
         yield loaded.check
-    elif settings.enabled and not asked:
+    elif settings.enabled and site is None and asked is None:
         yield Check("application", State.WARNING, "none was looked at: name yours with --app, as in --app mysite.wsgi")
     yield from _of_users(settings, wanted, loaded, asked)
     for host, of_site in wanted:
