@@ -18,7 +18,7 @@ from viafoura_mw.loading import described, door
 from viafoura_mw.log import Notices
 from viafoura_mw.metrics import SiteMetrics
 from viafoura_mw.page.rewriter import Page
-from viafoura_mw.response.exchange import DEBUG_HEADER
+from viafoura_mw.response.effects import DEBUG_HEADER
 from viafoura_mw.response.guard import look
 from viafoura_mw.response.request import RequestRules
 from viafoura_mw.runtime import Runtime, runtime_of
