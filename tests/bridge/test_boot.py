@@ -7,7 +7,17 @@ import pytest
 
 from tests.bridge.characters import BOTH_APIS, BOTH_BROWSERS, CHARACTERS
 from tests.support.bridge_browser import Reader, page, story
-from tests.support.bridge_site import Fault, Site, answers, changes, held_until, redirected, reset, with_status
+from tests.support.bridge_site import (
+    PATIENCE,
+    Fault,
+    Site,
+    answers,
+    changes,
+    held_until,
+    redirected,
+    reset,
+    with_status,
+)
 from viafoura_mw.testing import Widget
 
 NEW = "{url}/entry/index.js"
@@ -178,7 +188,7 @@ def test_an_answer_that_is_late_changes_nothing(reader: Reader, site: Site) -> N
     reader.sees_viafoura()
 
     let_go.set()
-    site.viafoura.wait_for("login")
+    site.viafoura.wait_for("login", timeout=PATIENCE)
     reader.settles()
 
     assert reader.told == [["unknown", None]]
