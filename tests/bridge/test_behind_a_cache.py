@@ -10,7 +10,7 @@ from tests.support.caches import standing
 from tests.support.servers import Browser
 
 PAGES = 50
-VISITS = 60
+VISITS = 55
 #: Pages are kept whatever the cookies are, and nothing else is; the bridge's addresses need no rule but this.
 KEEPS_PAGES = """
 sub vcl_recv {
