@@ -1,10 +1,8 @@
 """Where a page has its user, if not where the settings look: the places in which sites often keep one, tried out."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from viafoura_mw.log import LOGGER, Notices
+from viafoura_mw.log import Notices
 from viafoura_mw.user.reader import UserReader
 from viafoura_mw.user.reading import Root
 from viafoura_mw.user.sources import UserSources, parse
@@ -25,31 +23,28 @@ _OFTEN: Final = (
 )
 
 
+class _Unheard:
+    """Notices of what is only tried out."""
+
+    def tell(self, *said: object) -> None:
+        """Say nothing."""
+
+
 class Seeker:
     """Tries what may be set, one after another; made before the page is asked for, so that frameworks are hooked."""
 
     def __init__(self) -> None:
         self._tried: list[tuple[str, UserReader]] = []
+        unheard = cast(Notices, _Unheard())
         for variable, value in _OFTEN:
             own = UserSources(parse(value)) if variable == "VIAFOURA_USER_ID" else UserSources()
-            reader = UserReader("off" if own.id else value, own, Notices(), otherwise="remote-user")
+            reader = UserReader("off" if own.id else value, own, unheard, otherwise="remote-user")
             self._tried.append((f"{variable}={value}", reader))
 
     def found(self, root: Root) -> str:
         """The first setting by which the response that ``root`` leads to would have a user; empty for none."""
         request: Any = root("environ") or root("scope")
-        with _unheard():
-            for setting, reader in self._tried:
-                if isinstance(reader.read_in_environ(request, root, None), User):
-                    return setting
+        for setting, reader in self._tried:
+            if isinstance(reader.read_in_environ(request, root, None), User):
+                return setting
         return ""
-
-
-@contextmanager
-def _unheard() -> Iterator[None]:
-    """Let nothing be logged of what is only tried out."""
-    was, LOGGER.disabled = LOGGER.disabled, True
-    try:
-        yield
-    finally:
-        LOGGER.disabled = was
