@@ -193,7 +193,7 @@ _CSRF: Final[_Globs] = {
     "https://docs.djangoproject.com/en/stable/ref/settings/": ("csrftoken",),
     "https://www.tornadoweb.org/en/stable/guide/security.html": ("_xsrf",),
     "https://docs.pylonsproject.org/projects/pyramid/en/latest/api/csrf.html": ("csrf_token",),
-    "https://pypi.org/project/fastapi-csrf-protect/": ("fastapi-csrf-token",),
+    "https://github.com/aekasitt/fastapi-csrf-protect": ("fastapi-csrf-token",),
     "https://angular.dev/best-practices/security": ("XSRF-TOKEN",),
     "https://github.com/expressjs/csurf": ("_csrf",),
     "https://learn.microsoft.com/en-us/aspnet/core/security/anti-request-forgery": (
