@@ -32,7 +32,7 @@ class Asked:
         self._has_answered = False
         self._messages = 0
         self._dropped = 0  # bytes
-        self.is_told_off = False  # it went on and on, and was told that nobody is there
+        self.is_told_off: bool = False  # it went on and on, and was told that nobody is there
 
     async def receive(self) -> Message:
         """An empty request; then, when it comes, the disconnect."""

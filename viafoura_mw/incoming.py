@@ -19,6 +19,7 @@ from viafoura_mw.response.guard import FRAMES, Request, can_sign_out
 from viafoura_mw.response.headers import says_html
 from viafoura_mw.response.request import CONDITIONAL, narrowed, says_https, wants_html
 from viafoura_mw.runtime import Runtime
+from viafoura_mw.user.reader import UserReader
 from viafoura_mw.user.sources import UNBELIEVED
 
 ACCEPT_ENCODING: Final = "Accept-Encoding"
@@ -95,8 +96,8 @@ class Incoming:
         proof: str = "",
         question: asking.Question | None = None,
     ) -> None:
-        self.runtime = runtime
-        self.reader = runtime.reader
+        self.runtime: Runtime = runtime
+        self.reader: UserReader = runtime.reader
         self._layout = layout
         self._request = request
         self._fields = fields
@@ -104,7 +105,7 @@ class Incoming:
         self._cookies: str = fields.get(layout.keys["Cookie"]) or ""
         self._question = question
         self.said: Mapping[str, object] = _NOTHING  # the response's headers for `response:` sources
-        self.owes_calls = False  # calls were put off, where no thread can make them
+        self.owes_calls: bool = False  # calls were put off, where no thread can make them
         self._logout_path = ""
         self._is_believed = False
         # What most sites have no settings for. Now: what is inside may take a prefix from the path.

@@ -32,8 +32,6 @@ class State(Enum):
     PASSING = auto()  # everything goes as it came
     BROKEN = auto()  # a question was broken off: nothing that comes is sent any more
 
-    __hash__ = object.__hash__  # Enum's own is written in Python, and each step of an exchange asks for it
-
 
 class SendHead(NamedTuple):
     """Give the server the head with these headers; ``None``: as the application gave it."""

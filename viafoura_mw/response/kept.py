@@ -25,15 +25,15 @@ class Kept:
     )
 
     def __init__(self, page: Page, length: int | None, until: float, budget: HoldBudget) -> None:
-        self.page = page
-        self.length = length  # if it is declared
-        self.until = until  # when the hold is over
+        self.page: Page = page
+        self.length: int | None = length  # if it is declared
+        self.until: float = until  # when the hold is over
         self.items: list[tuple[bytes | None, Any]] = []  # None: no part of the body, and stays where it came
-        self.came = 0  # bytes
-        self.began = False
-        self.last = False  # the application has said that the last chunk has come
-        self.complete = False
-        self.over = False  # the hold
+        self.came: int = 0  # bytes
+        self.began: bool = False
+        self.last: bool = False  # the application has said that the last chunk has come
+        self.complete: bool = False
+        self.over: bool = False  # the hold
         self._budget = budget
         self._reserved = 0  # bytes of it
         self._holder: object = None
