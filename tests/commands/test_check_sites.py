@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.test_command import Lines, _no_settings, checks, environment
+from tests.support.commands import Lines, checks
 from viafoura_mw.testing import SimulatedViafoura
-
-__all__ = ["_no_settings", "environment"]
 
 
 class TestCheckOfSeveralSites:

@@ -2,20 +2,18 @@
 
 import gzip
 import io
-import json
 import os
-import platform
 import signal
 import socket
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from tests.support.commands import Lines, checks, named, run
 from tests.support.demo_process import PATIENCE
 from viafoura_mw import __main__ as command
 from viafoura_mw.commands import check, demo, preview
@@ -24,25 +22,7 @@ from viafoura_mw.settings import Settings
 from viafoura_mw.testing import Fault, SimulatedViafoura
 from viafoura_mw.user import frameworks
 
-Lines = pytest.CaptureFixture[str]
 CSP = "Content-Security-Policy"
-
-
-@pytest.fixture(autouse=True)
-def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment says nothing that a test does not."""
-    for name in list(os.environ):
-        if name.startswith("VIAFOURA_"):
-            monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch, viafoura: SimulatedViafoura) -> dict[str, str]:
-    """The environment points to the simulated Viafoura."""
-    environ = viafoura.environ()
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
-    return environ
 
 
 class TestCommand:
@@ -123,18 +103,6 @@ class TestDemo:
         assert ended.stdout == ""
         assert ended.stderr.startswith("viafoura-mw: port ")
         assert ended.stderr.count("\n") == 1
-
-
-def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "viafoura_mw", *arguments],
-        env={**os.environ, **environ},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
 
 
 class TestSimulator:
@@ -241,19 +209,6 @@ class TestPreview:
 
         assert ended.returncode == 0
         assert r"title='\u6e21'" in ended.stdout
-
-
-def checks(capsys: Lines, *arguments: str) -> tuple[int, list[tuple[str, str, str]]]:
-    """The exit code of ``viafoura-mw check``, and its lines: state, subject, sentence."""
-    code = command.main(["check", "--json", *arguments])
-    report = json.loads(capsys.readouterr().out)
-    assert report["ok"] is (code == 0)
-    assert report["versions"] == {"viafoura-mw": version("viafoura-mw"), "python": platform.python_version()}
-    return code, [(each["state"], each["subject"], each["sentence"]) for each in report["checks"]]
-
-
-def named(found: list[tuple[str, str, str]]) -> list[tuple[str, str]]:
-    return [each[:2] for each in found]
 
 
 class TestPreviewOfTheBridge:

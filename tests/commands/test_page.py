@@ -9,13 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.commands.test_command import run
+from tests.support.commands import Lines, run
 from viafoura_mw import __main__ as command
 from viafoura_mw.commands import asking, page
 from viafoura_mw.commands.asking import Question, question
 from viafoura_mw.testing import SimulatedViafoura
-
-Lines = pytest.CaptureFixture[str]
 
 SITES = '''
 import asyncio

@@ -4,64 +4,12 @@ import ast
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from graphlib import TopologicalSorter
-from importlib.util import resolve_name
 from pathlib import Path
 
 import pytest
 
-import viafoura_mw
-
-ROOT = Path(viafoura_mw.__file__).parent
-PACKAGE = ROOT.name
-
-#: From the ground up; those of one line know nothing of each other.
-LAYERS = """
-    errors log dotenv interface per_process sites
-    environment metrics
-    user.user user.fields user.once user.sources
-    user.presets user.jwt
-    settings
-    user.frameworks user.reading
-    user.reader
-    viafoura.pool viafoura.breaker viafoura.ending
-    viafoura.workers
-    viafoura.connecting viafoura.reading
-    viafoura.socks
-    viafoura.transport
-    viafoura.client user.jwks
-    viafoura.logouts viafoura.limits
-    viafoura.logins
-    viafoura.sessions
-    page.html page.codings page.charsets
-    bridge.script
-    page.rewriter
-    response.remembered response.known_cookies response.webob response.hold
-    response.cookie response.headers response.proxies response.kept
-    response.request response.effects
-    response.guard
-    response.exchange
-    bridge.references
-    bridge.policies bridge.holding bridge.sharing bridge.answers
-    bridge.page bridge.asking
-    bridge.shared
-    bridge.site
-    runtime
-    loading waiting
-    lifespan incoming
-    wsgi_environ wsgi_head wsgi_body asgi_scope asgi_messages
-    asgi_asked
-    wsgi asgi
-    paste gunicorn cgi run
-    on_path
-    testing
-    demo
-    commands
-    __main__
-"""
-WINGS = {"user", "viafoura", "page", "response", "bridge"}
-LEVELS = {name: level for level, line in enumerate(LAYERS.strip().splitlines()) for name in line.split()}
+from tests.layers import LEVELS, MODULES, PACKAGE, ROOT, WINGS, imports_of, room_of
 
 #: Who may import what of the world outside, besides the standard library.
 FOREIGN = {
@@ -77,54 +25,22 @@ FOREIGN = {
 }
 
 
-def _modules() -> dict[str, ast.Module]:
-    """The package's modules by their dotted names."""
-    trees = {}
-    for path in sorted(ROOT.rglob("*.py")):
-        parts = path.relative_to(ROOT.parent).with_suffix("").parts
-        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        trees[name] = ast.parse(path.read_bytes())
-    return trees
-
-
-MODULES = _modules()
-
-
-def _imports(name: str) -> Iterator[str]:
-    """The dotted names of all modules that a module imports, at any depth of its code."""
-    is_package = (ROOT.parent / name.replace(".", "/") / "__init__.py").exists()
-    package = name if is_package else name.rpartition(".")[0]
-    for node in ast.walk(MODULES[name]):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            source = resolve_name("." * node.level + (node.module or ""), package)
-            inner = [f"{source}.{alias.name}" for alias in node.names]
-            yield from (module if module in MODULES else source for module in inner)
-
-
-def _room(name: str) -> str:
-    """The part of the house in which a module is: a wing's file or package, or one at the top."""
-    names = name.split(".")[1:]
-    return ".".join(names[: 2 if names and names[0] in WINGS else 1])
-
-
 def _pairs() -> list[tuple[str, str]]:
     """Who imports whom within the package."""
-    return [(name, other) for name in MODULES for other in {*_imports(name)} if other in MODULES]
+    return [(name, other) for name in MODULES for other in {*imports_of(name)} if other in MODULES]
 
 
 def test_every_module_has_its_place() -> None:
     """A new module is put into the list."""
-    assert {_room(name) for name in MODULES} - {"", *WINGS} == {*LEVELS}
+    assert {room_of(name) for name in MODULES} - {"", *WINGS} == {*LEVELS}
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if _room(name) in LEVELS])
+@pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) in LEVELS])
 def test_imports_only_from_above(name: str) -> None:
     """At whatever depth of its code, and from no neighbour."""
-    others = {other for other in _imports(name) if other in MODULES and _room(other) != _room(name)}
+    others = {other for other in imports_of(name) if other in MODULES and room_of(other) != room_of(name)}
     others -= {PACKAGE, *(f"{PACKAGE}.{wing}" for wing in WINGS)}
-    wrong = {other for other in others if LEVELS[_room(other)] >= LEVELS[_room(name)]}
+    wrong = {other for other in others if LEVELS[room_of(other)] >= LEVELS[room_of(name)]}
     assert not wrong
 
 
@@ -139,27 +55,27 @@ def test_has_no_cycles() -> None:
 def test_the_doors_never_import_each_other() -> None:
     """Neither decides anything that the other would need."""
     doors = {"wsgi": "asgi", "asgi": "wsgi"}
-    assert not [pair for pair in _pairs() if doors.get(_room(pair[0])) == _room(pair[1])]
+    assert not [pair for pair in _pairs() if doors.get(room_of(pair[0])) == room_of(pair[1])]
 
 
 @pytest.mark.parametrize("library", FOREIGN)
 def test_few_know_a_library(library: str) -> None:
     """A dependency is known in one place, so that it can be replaced there."""
-    users = {_room(name) for name in MODULES for other in _imports(name) if other.partition(".")[0] == library}
+    users = {room_of(name) for name in MODULES for other in imports_of(name) if other.partition(".")[0] == library}
     assert users <= FOREIGN[library]
 
 
 def test_imports_no_other_library_by_name() -> None:
     """What is neither the standard library's nor listed here is optional, and imported where it is asked for."""
     optional = {"jwt", "brotli", "brotlicffi", "zstandard", "uvicorn", "waitress", "pytest", "gunicorn"}
-    tops = {other.partition(".")[0] for name in MODULES for other in _imports(name)}
+    tops = {other.partition(".")[0] for name in MODULES for other in imports_of(name)}
     assert tops - sys.stdlib_module_names - {PACKAGE} <= {*FOREIGN, *optional}
 
 
 def test_only_the_wsgi_door_knows_an_environs_keys() -> None:
     """Others are given plain values; Beaker's session has an environ of its own."""
     knowing = {
-        _room(name)
+        room_of(name)
         for name, tree in MODULES.items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith(("HTTP_", "wsgi."))
@@ -173,7 +89,7 @@ def test_only_the_settings_read_the_environment() -> None:
     Two names are put aside while a door is imported for its class alone.
     """
     knowing = {
-        _room(name)
+        room_of(name)
         for name, tree in MODULES.items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv") and _is_os(node.value)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.project.test_layers import MODULES, PACKAGE
+from tests.layers import MODULES, PACKAGE
 from tests.support.fakes import Clock, HandWorkers, ScriptedViafoura
 from tests.support.readme import ROOT
 from viafoura_mw import Settings

@@ -16,3 +16,14 @@ def test_each_test_has_its_sentence() -> None:
         if node.name.startswith("test") and not ast.get_docstring(node)
     ]
     assert without == []
+
+
+def test_no_test_module_is_imported() -> None:
+    """What several share stands in ``tests/support``, or is a fixture of a ``conftest.py``."""
+    imported = [
+        f"{module.relative_to(TESTS)} imports {node.module}"
+        for module in sorted(TESTS.rglob("*.py"))
+        for node in ast.walk(ast.parse(module.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").rpartition(".")[2].startswith("test_")
+    ]
+    assert imported == []

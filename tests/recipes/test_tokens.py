@@ -23,7 +23,7 @@ pytest.importorskip("cryptography", reason="cryptography is not installed")
 
 from tests.support.doors import HTML, PAGE, environ_of
 from tests.support.recipes import RECIPES
-from tests.user.test_jwt import jwk, pair, public_pem, signed
+from tests.support.tokens import jwk, pair, public_pem, signed
 from viafoura_mw import Settings, wsgi
 from viafoura_mw.testing import SimulatedViafoura
 from viafoura_mw.testing.service import Account

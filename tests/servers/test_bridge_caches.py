@@ -9,17 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.servers.test_caches import CACHES, SITES, Cache
-from tests.servers.test_caches import cache as cache
-from tests.servers.test_caches import door as door
+from tests.support.eager_caches import SITES, Cache
 from tests.support.servers import Browser
 from viafoura_mw.testing import SimulatedViafoura
 
 PATHS = 50
 ROUNDS = 150
 READERS = {"ann": "1", "ben": "2", "visitor": ""}
-
-__all__ = ["CACHES", "cache", "door"]
 
 
 def ask(browser: Browser) -> dict[str, Any]:

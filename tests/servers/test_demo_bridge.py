@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.servers.test_browser import AtTheBrowser, wait_until
 from tests.support.chromium import chromium, missing
+from tests.support.demo_browser import AtTheBrowser, wait_until
 from tests.support.demo_process import Demo, running_demo
 from viafoura_mw.demo.cache import MOST_COPIES, Headers, Response, SharedCache, Tally
 from viafoura_mw.demo.readers import READERS, SignIn

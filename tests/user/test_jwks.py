@@ -14,7 +14,7 @@ pytest.importorskip("jwt", reason="PyJWT is not installed")
 pytest.importorskip("cryptography", reason="cryptography is not installed")
 
 from tests.support.doors import HTML, PAGE, call, environ_of, scope_of
-from tests.user.test_jwt import jwk, pair, signed
+from tests.support.tokens import jwk, pair, signed
 from viafoura_mw import Settings, asgi, wsgi
 from viafoura_mw.errors import ViafouraUnavailable
 from viafoura_mw.log import Notices

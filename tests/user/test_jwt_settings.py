@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("jwt", reason="PyJWT is not installed")
 pytest.importorskip("cryptography", reason="cryptography is not installed")
 
-from tests.user.test_jwt import public_pem
+from tests.support.tokens import public_pem
 from viafoura_mw import Settings
 from viafoura_mw.errors import SettingsError
 from viafoura_mw.runtime import runtime_of
