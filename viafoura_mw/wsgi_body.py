@@ -150,7 +150,7 @@ class Body:
         self._response = response
         self._iterable = iterable
         self._iterator: Iterator[bytes] | None = None
-        self.is_one_chunk = _has_one(iterable)
+        self.is_one_chunk: bool = _has_one(iterable)
         self._ended = False
         self._error: BaseException | None = None
 
