@@ -153,6 +153,7 @@ def test_a_page_and_a_frame_without_the_user_that_come_together_cost_no_storm(
     for _ in range(12):
         get(Site(), headers={**BROWSER, "Cookie": cookie})  # the frame; the page's own cookie lands behind its
         cookie = get(Site(user="ann"), headers={**BROWSER, "Cookie": cookie}).cookie or cookie
+    viafoura.wait_for("logout")
     assert (viafoura.count("login"), viafoura.count("logout")) == (2, 1)
 
 
