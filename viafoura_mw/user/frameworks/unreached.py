@@ -5,7 +5,7 @@ that there are, so that it may be a false alarm where a site reads its users in 
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,13 +28,20 @@ class _Kind:
     unless: tuple[str, str] | None = None
     adapted: bool = False
 
-    def is_there(self) -> bool:
-        return _is_made(self.module, self.name) and not (self.unless and _is_made(*self.unless))
+    @property
+    def names(self) -> tuple[tuple[str, str], ...]:
+        return ((self.module, self.name), self.unless) if self.unless else ((self.module, self.name),)
+
+    def is_there(self, made: set[tuple[str, str]]) -> bool:
+        return (self.module, self.name) in made and self.unless not in made
 
 
-def _is_made(module: str, name: str) -> bool:
-    kind: Any = getattr(sys.modules.get(module), name, None)
-    return kind is not None and bool(instances(kind))
+def _made(names: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Of which of these classes there are instances; the objects of the process are walked once for all of them."""
+    kinds: dict[tuple[str, str], Any] = {name: getattr(sys.modules.get(name[0]), name[1], None) for name in names}
+    kinds = {name: kind for name, kind in kinds.items() if kind is not None}
+    alive = {type(each) for each in instances(*kinds.values())} if kinds else set()
+    return {name for name, kind in kinds.items() if any(issubclass(each, kind) for each in alive)}
 
 
 def _behind(framework: str) -> str:
@@ -93,9 +100,8 @@ def sentences(user: str, *, asgi: bool, lent: bool = False) -> Iterator[str]:
 
     ``lent``: they are looked for in a session or ``g``, which most of these frameworks lend.
     """
-    told: set[str] = set()
-    for kind in _KINDS:
-        concerns = kind.asgi is asgi and user in ("auto", kind.preset) and (kind.adapted or not lent)
-        if concerns and kind.sentence not in told and kind.is_there():
-            told.add(kind.sentence)
-            yield kind.sentence
+    concerned = [
+        kind for kind in _KINDS if kind.asgi is asgi and user in ("auto", kind.preset) and (kind.adapted or not lent)
+    ]
+    made = _made({name for kind in concerned for name in kind.names})
+    yield from dict.fromkeys(kind.sentence for kind in concerned if kind.is_there(made))
