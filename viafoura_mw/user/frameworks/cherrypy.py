@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from viafoura_mw.log import Notices
-from viafoura_mw.user.frameworks.served import leave_found
+from viafoura_mw.user.frameworks.served import leave_after
 from viafoura_mw.user.sources import Absence
 
 _NAME: Final = "cherrypy"
@@ -22,22 +21,8 @@ def hook() -> bool:
     response = getattr(sys.modules.get("cherrypy._cpwsgi"), "AppResponse", None)
     if response is None:
         return False
-    if not hasattr(response.run, _HOOKED):
-        response.run = _leaving(response.run)
+    leave_after(response, "run", _HOOKED, _NAME, _found)
     return True
-
-
-def _leaving(run: Callable[..., Any]) -> Callable[..., Any]:
-    notices = Notices()
-
-    @functools.wraps(run)
-    def run_and_leave(response: Any, *args: Any, **kwargs: Any) -> Any:
-        outcome = run(response, *args, **kwargs)
-        leave_found(_NAME, notices, _found, response)
-        return outcome
-
-    setattr(run_and_leave, _HOOKED, True)
-    return run_and_leave
 
 
 def _found(response: Any) -> tuple[Mapping[str, Any], Any]:

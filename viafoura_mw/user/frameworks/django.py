@@ -12,9 +12,8 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, ParamSpec, TypeVar
 
-from viafoura_mw.log import Notices
 from viafoura_mw.user.frameworks.running import instances
-from viafoura_mw.user.frameworks.served import leave_found
+from viafoura_mw.user.frameworks.served import leave_before
 from viafoura_mw.user.sources import Absence
 
 P = ParamSpec("P")
@@ -34,26 +33,14 @@ def hook() -> bool:
     handler = getattr(sys.modules.get("django.core.handlers.base"), "BaseHandler", None)
     if handler is None:
         return False
-    if not hasattr(handler.get_response, _HOOKED):
-        # Methods, not `request_class`: instances and subclasses of the site's may have request classes of their own.
-        handler.get_response_async = _leaving(handler.get_response_async, "scope")
-        handler.get_response = _leaving(handler.get_response, "environ")
+    # Methods, not `request_class`: instances and subclasses of the site's may have request classes of their own.
+    leave_before(handler, "get_response_async", _HOOKED, _NAME, functools.partial(_found, "scope"))
+    leave_before(handler, "get_response", _HOOKED, _NAME, functools.partial(_found, "environ"))
     return True
 
 
-def _leaving(get_response: Callable[[Any, Any], Any], origin: str) -> Callable[[Any, Any], Any]:
-    notices = Notices()
-
-    def found(request: Any) -> tuple[Mapping[str, Any], Any]:
-        return getattr(request, origin, {}), request
-
-    @functools.wraps(get_response)
-    def get_response_and_leave(handler: Any, request: Any) -> Any:
-        leave_found(_NAME, notices, found, request)
-        return get_response(handler, request)
-
-    setattr(get_response_and_leave, _HOOKED, True)
-    return get_response_and_leave
+def _found(origin: str, _handler: Any, request: Any) -> tuple[Mapping[str, Any], Any]:
+    return getattr(request, origin, {}), request
 
 
 def is_running(*, asgi: bool) -> bool:

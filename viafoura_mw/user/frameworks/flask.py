@@ -5,13 +5,11 @@ of each application, with blinker's signals or without. Nothing is read there: a
 and most responses are no pages.
 """
 
-import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-from viafoura_mw.log import Notices
-from viafoura_mw.user.frameworks.served import leave_found
+from viafoura_mw.user.frameworks.served import leave_after
 
 _NAME: Final = "flask"
 _HOOKED: Final = "_viafoura_mw_lends"
@@ -44,25 +42,11 @@ def hook() -> bool:
     flask = application_class()
     if flask is None:
         return False
-    if not hasattr(flask.finalize_request, _HOOKED):
-        flask.finalize_request = _leaving(flask.finalize_request)
+    leave_after(flask, "finalize_request", _HOOKED, _NAME, _found)
     return True
 
 
-def _leaving(finalize_request: Callable[..., Any]) -> Callable[..., Any]:
-    notices = Notices()
-
-    @functools.wraps(finalize_request)
-    def finalize_request_and_leave(app: Any, *args: Any, **kwargs: Any) -> Any:
-        response = finalize_request(app, *args, **kwargs)
-        leave_found(_NAME, notices, _found)
-        return response
-
-    setattr(finalize_request_and_leave, _HOOKED, True)
-    return finalize_request_and_leave
-
-
-def _found() -> tuple[Mapping[str, Any], Any]:
+def _found(_app: Any) -> tuple[Mapping[str, Any], Any]:
     context = current_context()
     session = getattr(context, session_name(context))
     # A site without a secret key has none: Flask's stand-in only tells whoever writes to it.

@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
-from viafoura_mw.log import Notices
 from viafoura_mw.user.frameworks.flask import application_class, current_context, session_name
 from viafoura_mw.user.frameworks.running import instances
-from viafoura_mw.user.frameworks.served import leave_found
+from viafoura_mw.user.frameworks.served import leave_after
 from viafoura_mw.user.once import Once
 
 _NAME: Final = "flask-login"
@@ -27,22 +26,8 @@ def hook() -> bool:
     flask = application_class()
     if flask is None or "flask_login" not in sys.modules:
         return False
-    if not hasattr(flask.finalize_request, _HOOKED):
-        flask.finalize_request = _leaving(flask.finalize_request)
+    leave_after(flask, "finalize_request", _HOOKED, _NAME, _found)
     return True
-
-
-def _leaving(finalize_request: Callable[..., Any]) -> Callable[..., Any]:
-    notices = Notices()
-
-    @functools.wraps(finalize_request)
-    def finalize_request_and_leave(app: Any, *args: Any, **kwargs: Any) -> Any:
-        response = finalize_request(app, *args, **kwargs)
-        leave_found(_NAME, notices, _found, app)
-        return response
-
-    setattr(finalize_request_and_leave, _HOOKED, True)
-    return finalize_request_and_leave
 
 
 def _found(app: Any) -> tuple[Mapping[str, Any], Any]:

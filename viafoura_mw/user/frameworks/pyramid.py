@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from viafoura_mw.log import Notices
 from viafoura_mw.user.frameworks.running import instances
-from viafoura_mw.user.frameworks.served import leave_found
+from viafoura_mw.user.frameworks.served import leave_before
 from viafoura_mw.user.once import Once
 from viafoura_mw.user.sources import Absence, resolve
 
@@ -29,25 +28,12 @@ def hook() -> bool:
     router = _router()
     if router is None:
         return False
-    if not hasattr(router.invoke_request, _HOOKED):
-        router.invoke_request = _leaving(router.invoke_request)
+    leave_before(router, "invoke_request", _HOOKED, _NAME, _found)
     return True
 
 
 def _router() -> Any:
     return getattr(sys.modules.get("pyramid.router"), "Router", None)
-
-
-def _leaving(invoke_request: Callable[..., Any]) -> Callable[..., Any]:
-    notices = Notices()
-
-    @functools.wraps(invoke_request)
-    def invoke_request_and_leave(router: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-        leave_found(_NAME, notices, _found, router, request)
-        return invoke_request(router, request, *args, **kwargs)
-
-    setattr(invoke_request_and_leave, _HOOKED, True)
-    return invoke_request_and_leave
 
 
 def _found(router: Any, request: Any) -> tuple[Mapping[str, Any], Any]:
