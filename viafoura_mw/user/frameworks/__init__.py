@@ -4,10 +4,10 @@ Three calls make a reading: :func:`prepare` hooks the frameworks that the site h
 :class:`~viafoura_mw.user.frameworks.served.Served` out for a request before the application is called, in which a hook
 leaves the framework's own request, and :func:`opened` lends the framework's context, in which the user is read of it.
 
-A framework whose user can be read is a module here with ``hook()`` and the context manager ``opened(left)``, and
-``is_running(asgi=…)`` where it is recognised by itself; one whose session or ``g`` can be read has ``hook()`` and
-``lent(kind, left)``. No framework is imported: each module finds its own in ``sys.modules``, once the site has put it
-there.
+A framework whose user can be read is a module here with ``hook()`` and the context manager ``opened(left)``, and, where
+it is recognised by itself, ``application_class_of(asgi=…)`` and ``is_running(applications)``; one whose session or
+``g`` can be read has ``hook()`` and ``lent(kind, left)``. No framework is imported: each module finds its own in
+``sys.modules``, once the site has put it there.
 """
 
 import sys
@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from viafoura_mw.user.frameworks import beaker, cherrypy, datasette, django, flask, flask_login, pyramid, quart, zope
+from viafoura_mw.user.frameworks.running import made_of
 from viafoura_mw.user.frameworks.served import Served, expect, left
 from viafoura_mw.user.frameworks.unreached import sentences as unreached
 from viafoura_mw.user.sources import Absence
@@ -95,7 +96,10 @@ def recognised(*, asgi: bool) -> str | None:
     To be imported is not to run: an application of the framework must have been made. Where several have, the first
     of Django, Flask-Login, Pyramid.
     """
-    return next((name for name in RECOGNISED if _FRAMEWORKS[name].is_running(asgi=asgi)), None)
+    classes = {name: _FRAMEWORKS[name].application_class_of(asgi=asgi) for name in RECOGNISED}
+    return next(
+        (name for name, applications in made_of(classes).items() if _FRAMEWORKS[name].is_running(applications)), None
+    )
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, ParamSpec, TypeVar
 
-from viafoura_mw.user.frameworks.running import instances
 from viafoura_mw.user.frameworks.served import leave_before
 from viafoura_mw.user.sources import Absence
 
@@ -43,15 +42,14 @@ def _found(origin: str, _handler: Any, request: Any) -> tuple[Mapping[str, Any],
     return getattr(request, origin, {}), request
 
 
-def is_running(*, asgi: bool) -> bool:
-    """Whether a handler of that kind has been made, and ``django.contrib.auth`` is installed.
-
-    A site that uses Django for its models alone has no handler.
-    """
+def application_class_of(*, asgi: bool) -> Any:
+    """Django's handler of that kind. A site that uses Django for its models alone has none."""
     name = "asgi" if asgi else "wsgi"
-    handler = getattr(sys.modules.get(f"django.core.handlers.{name}"), f"{name.upper()}Handler", None)
-    if handler is None or not instances(handler):
-        return False
+    return getattr(sys.modules.get(f"django.core.handlers.{name}"), f"{name.upper()}Handler", None)
+
+
+def is_running(_handlers: list[Any]) -> bool:
+    """Whether ``django.contrib.auth`` is installed."""
     apps = sys.modules["django.apps"].apps
     return bool(apps.ready and apps.is_installed("django.contrib.auth"))
 

@@ -13,7 +13,6 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 from viafoura_mw.user.frameworks.flask import application_class, current_context, session_name
-from viafoura_mw.user.frameworks.running import instances
 from viafoura_mw.user.frameworks.served import leave_after
 from viafoura_mw.user.once import Once
 
@@ -39,12 +38,14 @@ def _found(app: Any) -> tuple[Mapping[str, Any], Any]:
     return context.request.environ, (context, loaded)
 
 
-def is_running(*, asgi: bool) -> bool:
-    """Whether a Flask application with a login manager has been made; under ASGI there is none."""
-    flask = application_class()
-    if asgi or flask is None or "flask_login" not in sys.modules:
-        return False
-    return any("login_manager" in vars(app) for app in instances(flask))
+def application_class_of(*, asgi: bool) -> Any:
+    """Flask's, if Flask-Login is imported; under ASGI there is none."""
+    return None if asgi or "flask_login" not in sys.modules else application_class()
+
+
+def is_running(applications: list[Any]) -> bool:
+    """Whether one of Flask's applications has a login manager."""
+    return any("login_manager" in vars(app) for app in applications)
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from viafoura_mw.user.frameworks.running import instances
 from viafoura_mw.user.frameworks.served import leave_before
 from viafoura_mw.user.once import Once
 from viafoura_mw.user.sources import Absence, resolve
@@ -40,12 +39,14 @@ def _found(router: Any, request: Any) -> tuple[Mapping[str, Any], Any]:
     return request.environ, (router, request)
 
 
-def is_running(*, asgi: bool) -> bool:
-    """Whether a router has been made whose application has a policy; under ASGI there is none."""
-    router = _router()
-    if asgi or router is None:
-        return False
-    return any(_has(one.registry, _POLICY, _OLD_POLICY) for one in instances(router))
+def application_class_of(*, asgi: bool) -> Any:
+    """Pyramid's router; under ASGI there is none."""
+    return None if asgi else _router()
+
+
+def is_running(routers: list[Any]) -> bool:
+    """Whether the application of one of the routers has a policy."""
+    return any(_has(one.registry, _POLICY, _OLD_POLICY) for one in routers)
 
 
 def _has(registry: Any, *policies: str) -> bool:

@@ -1,7 +1,10 @@
-"""Whether an application of a kind has been made in this process."""
+"""Which applications have been made in this process."""
 
 import gc
-from typing import Any
+from collections.abc import Hashable, Mapping
+from typing import Any, TypeVar
+
+_K = TypeVar("_K", bound=Hashable)
 
 
 def instances(*kinds_sought: type) -> list[Any]:
@@ -22,3 +25,11 @@ def instances(*kinds_sought: type) -> list[Any]:
         gc.freeze()
     # Of its type, not isinstance(): a lazy proxy's __class__ would be asked, and load what it stands for.
     return [referrer for referrer in referrers if issubclass(type(referrer), kinds_sought)]
+
+
+def made_of(classes: Mapping[_K, type | None]) -> dict[_K, list[Any]]:
+    """The instances of each of these ``classes`` that has any; ``None`` stands for one that is not imported."""
+    kinds = {name: kind for name, kind in classes.items() if kind is not None}
+    alive = instances(*kinds.values()) if kinds else []
+    made = {name: [one for one in alive if issubclass(type(one), kind)] for name, kind in kinds.items()}
+    return {name: found for name, found in made.items() if found}

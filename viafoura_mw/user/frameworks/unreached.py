@@ -5,11 +5,11 @@ that there are, so that it may be a false alarm where a site reads its users in 
 """
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from viafoura_mw.user.frameworks.running import instances
+from viafoura_mw.user.frameworks.running import made_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +32,8 @@ class _Kind:
     def names(self) -> tuple[tuple[str, str], ...]:
         return ((self.module, self.name), self.unless) if self.unless else ((self.module, self.name),)
 
-    def is_there(self, made: set[tuple[str, str]]) -> bool:
+    def is_there(self, made: Container[tuple[str, str] | None]) -> bool:
         return (self.module, self.name) in made and self.unless not in made
-
-
-def _made(names: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Of which of these classes there are instances; the objects of the process are walked once for all of them."""
-    kinds: dict[tuple[str, str], Any] = {name: getattr(sys.modules.get(name[0]), name[1], None) for name in names}
-    kinds = {name: kind for name, kind in kinds.items() if kind is not None}
-    alive = {type(each) for each in instances(*kinds.values())} if kinds else set()
-    return {name for name, kind in kinds.items() if any(issubclass(each, kind) for each in alive)}
 
 
 def _behind(framework: str) -> str:
@@ -103,5 +95,6 @@ def sentences(user: str, *, asgi: bool, lent: bool = False) -> Iterator[str]:
     concerned = [
         kind for kind in _KINDS if kind.asgi is asgi and user in ("auto", kind.preset) and (kind.adapted or not lent)
     ]
-    made = _made({name for kind in concerned for name in kind.names})
+    names = {name for kind in concerned for name in kind.names}
+    made = made_of({name: getattr(sys.modules.get(name[0]), name[1], None) for name in names})
     yield from dict.fromkeys(kind.sentence for kind in concerned if kind.is_there(made))
