@@ -11,15 +11,19 @@ from tests.support.servers import Running, program, serving
 _KINDS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
+def nginx_folders(folder: Path) -> str:
+    """Lines of nginx's configuration by which its temporary files lie in ``folder``."""
+    return "".join(f"    {kind}_temp_path {folder}/{kind};\n" for kind in _KINDS)
+
+
 def _nginx(port: int, site: int, folder: Path, how: str) -> Sequence[str]:
-    temporary = "".join(f"    {kind}_temp_path {folder}/{kind};\n" for kind in _KINDS)
     (folder / "nginx.conf").write_text(f"""
 daemon off;
 pid {folder}/pid;
 error_log stderr;
 events {{}}
 http {{
-{temporary}
+{nginx_folders(folder)}
     access_log off;
     proxy_cache_path {folder}/cache keys_zone=pages:1m;
     proxy_http_version 1.1;

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.caches import nginx_folders
 from tests.support.servers import SERVERS, Running, Server, program, serving
 
 _APACHE = Path("/usr/lib/apache2/modules")
@@ -12,16 +13,13 @@ _APACHE = Path("/usr/lib/apache2/modules")
 
 def _nginx(ignored: str) -> Callable[[int, int, Path], Sequence[str]]:
     def command(port: int, site: int, folder: Path) -> Sequence[str]:
-        temporary = "".join(
-            f"    {kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
         (folder / "nginx.conf").write_text(f"""
 daemon off;
 pid {folder}/pid;
 error_log stderr;
 events {{}}
 http {{
-{temporary}
+{nginx_folders(folder)}
     access_log off;
     proxy_cache_path {folder}/cache keys_zone=pages:1m;
     server {{
