@@ -188,10 +188,12 @@ def values(value: Any, separator: str) -> list[Any]:
 
 def _text(value: Any) -> str:
     """The text of a scalar; raises ``ValueError`` for what has no text that lasts, such as a coroutine."""
+    if type(value) is str:  # not its class, which a lazy proxy makes up
+        return value
     if value is None:
         return ""
     if isinstance(value, str):
-        # Of a string's subclass the characters, not what it shows itself as; a lazy proxy only looks like one.
+        # Of a string's subclass the characters, not what it shows itself as.
         return str.__str__(value) if issubclass(type(value), str) else str(value)
     if isinstance(value, _BYTES):
         return value.decode("utf-8")

@@ -118,7 +118,7 @@ class UserReader:
 
     def read_free(self, root: Root, expected: object) -> Reading | None:
         """Read the user where that costs no query; ``None`` where a framework must be asked."""
-        preset = self._preset()
+        preset = self._settled or self._preset()
         if preset is None:
             return NotKnown()
         if self._is_free:
@@ -189,7 +189,7 @@ class UserReader:
 
 
 def _places(preset: Preset, root: Root, expected: object, load: Load | None = None) -> Places:
-    by_server = expected.by_server if isinstance(expected, Expected) else _NOTHING
+    by_server = expected.by_server if expected.__class__ is Expected else _NOTHING
     return Places(preset, root, by_server, load)
 
 

@@ -11,6 +11,7 @@ Rules that everything here obeys:
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from viafoura_mw.log import Notices
@@ -29,6 +30,8 @@ _OF_HEADERS: Final = ("header", "response")
 _OWN_IDS: Final = (str, int)
 _MAY_BE_EMPTY: Final = (str, bytes, Mapping)
 _ID: Final = ("id",)
+_NONE: Final = ("", True)  # of a field that has no source
+_REMEMBERED: Final = 1024  # users who were read, per process, so that a user's next page costs less
 _REMOTE_USER: Final = Source("environ", (REMOTE_USER,))
 _OTHER_ID: Final = (
     "the user's get_id() is neither the text of their id nor of their pk, and may change with their password: "
@@ -118,6 +121,8 @@ class Places:
 
 
 def _is_empty(candidate: Any) -> bool:
+    if type(candidate) is str:
+        return not candidate
     if candidate is None or candidate is False:
         return True
     return isinstance(candidate, _MAY_BE_EMPTY) and not len(candidate)
@@ -128,14 +133,20 @@ def read_user(preset: Preset, places: Places, notices: Notices) -> Reading:
     identifier = read_id(preset, places, notices)
     if not isinstance(identifier, str):
         return identifier
-    separator = preset.sources.separator
-    name, has_name = _first(preset.sources.name, places, separator, _name)
-    email, has_email = _first(preset.sources.email, places, separator, _email)
+    sources = preset.sources
+    separator = sources.separator
+    name, has_name = _first(sources.name, places, separator, _name) if sources.name else _NONE
+    email, has_email = _first(sources.email, places, separator, _email) if sources.email else _NONE
     complete = has_name and has_email
     if not complete:
         sentence = "the user's name or e-mail address could not be read, and counts as absent"
         notices.tell("user-details", logging.WARNING, sentence)
-    return User(identifier, name or fields.shown_name(identifier), email or None, complete)
+    return _user(identifier, name or fields.shown_name(identifier), email or None, complete)
+
+
+@lru_cache(_REMEMBERED)
+def _user(identifier: str, name: str, email: str | None, complete: bool) -> User:
+    return User(identifier, name, email, complete)
 
 
 # The id.
@@ -181,6 +192,8 @@ def _id(source: Source, value: Any, places: Places, separator: str) -> str:
         raise ValueError("a header that says who the user is came more than once")
     if places.is_bytes(source, value):
         value = fields.strict_utf8(value)
+    if not separator:
+        return fields.exact_id(value)
     several = fields.values(value, separator)
     if len(several) > 1:
         raise ValueError("several values, of which none is the id")
