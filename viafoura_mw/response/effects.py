@@ -32,6 +32,8 @@ class State(Enum):
     PASSING = auto()  # everything goes as it came
     BROKEN = auto()  # a question was broken off: nothing that comes is sent any more
 
+    __hash__ = object.__hash__  # Enum's own is a function of Python's, and costs as much as the rest of a look-up
+
 
 class SendHead(NamedTuple):
     """Give the server the head with these headers; ``None``: as the application gave it."""
@@ -104,6 +106,7 @@ class StartLogin(NamedTuple):
     old_session_id: str = ""
 
 
+READ_FREE: Final = ReadUser(load=False)
 Question = ReadUser | AwaitSession
 QUESTIONS: Final = (ReadUser, AwaitSession)
 Effect = SendHead | Pass | SendBody | SendTrailers | StandAside | Answer | Hold | Question | EndSessions | StartLogin

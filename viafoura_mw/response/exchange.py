@@ -26,7 +26,7 @@ as it came, and what the application sends after that is dropped.
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from viafoura_mw.log import Notices
 from viafoura_mw.page.codings import CodingError
@@ -35,6 +35,7 @@ from viafoura_mw.response.cookie import Brought, SealedSession, SessionCookie
 from viafoura_mw.response.effects import (
     DEBUG_HEADER,
     HOLD,
+    READ_FREE,
     AwaitSession,
     Effects,
     EndSessions,
@@ -86,7 +87,6 @@ TRANSITIONS: Final[Mapping[State, tuple[State, ...]]] = {
     State.BROKEN: (),
 }
 _STAND_ASIDE: Final = StandAside()
-_READ_FREE: Final = ReadUser(load=False)
 _LOAD: Final = ReadUser(load=True)
 _QUESTIONS: Final = (State.READING, State.WAITING)
 # A member is found in a module several times as fast as in its class.
@@ -160,14 +160,20 @@ class Exchange:
 
     def head(self, status: int, headers: Headers) -> Effects:
         """The application gave its head, maybe in place of one that is still kept or that the server has refused."""
-        return self._safely(self._head, status, headers)
+        try:
+            return self._head(status, headers)
+        except Exception as error:
+            return self._given_up(error)
 
     def chunk(self, data: bytes, item: Item, *, last: bool = False) -> Effects:
         """A chunk of the body came; ``last`` if the application said so. ``item`` is what leaves for an untouched one.
 
         An empty last chunk that is no chunk of its own, but the end of an iterable, has ``None`` for an item.
         """
-        return self._safely(self._chunk, data, item, last)
+        try:
+            return self._chunk(data, item, last)
+        except Exception as error:
+            return self._given_up(error, item)
 
     def aside(self, item: Item) -> Effects:
         """Something came that is no part of the body, and stays in its place between what is."""
@@ -187,15 +193,24 @@ class Exchange:
 
     def hold_over(self) -> Effects:
         """:data:`HOLD` seconds have passed since the head came."""
-        return self._safely(self._hold_over)
+        try:
+            return self._hold_over()
+        except Exception as error:
+            return self._given_up(error)
 
     def reading(self, reading: Reading | None) -> Effects:
         """Answers :class:`ReadUser`; ``None`` where the user can be had by loading only."""
-        return self._safely(self._read, reading)
+        try:
+            return self._read(reading)
+        except Exception as error:
+            return self._given_up(error)
 
     def session(self, session: Session | None) -> Effects:
         """Answers :class:`AwaitSession`; ``None`` for none, or none in time."""
-        return self._safely(self._session, session)
+        try:
+            return self._session(session)
+        except Exception as error:
+            return self._given_up(error)
 
     def interrupted(self) -> Effects:
         """A question was broken off: its answer will never come. Without a question this changes nothing.
@@ -248,19 +263,13 @@ class Exchange:
 
     # A failure of this class's own.
 
-    def _safely(self, step: Callable[..., Effects], *told: object) -> Effects:
-        try:
-            return step(*told)
-        except Exception as error:
-            sentence = "a response is left as it is, by a fault of viafoura-mw's own (%s)"
-            self._policy.notices.tell("fault", logging.ERROR, sentence, type(error).__name__)
-            return self._given_up(step, *told)
-
-    def _given_up(self, step: Callable[..., Effects], *told: Any) -> Effects:
-        """Everything as it came, as far as it has not left."""
+    def _given_up(self, error: Exception, item: Item = None) -> Effects:
+        """Everything as it came, as far as it has not left, and the ``item`` of a chunk behind a head that has."""
+        sentence = "a response is left as it is, by a fault of viafoura-mw's own (%s)"
+        self._policy.notices.tell("fault", logging.ERROR, sentence, type(error).__name__)
         before, self.state = self.state, _PASSING
         if before in (_REWRITING, _WATCHING, _PASSING):
-            return [Pass([told[1]]), _STAND_ASIDE] if step == self._chunk and told[1] is not None else [_STAND_ASIDE]
+            return [*_passed(item), _STAND_ASIDE]
         items = [item for _, item in self._kept.items] if self._kept else []
         self._forget_what_is_kept()
         return [SendHead(None), Pass(items), _STAND_ASIDE]
@@ -304,7 +313,7 @@ class Exchange:
         if self.state is _READING:
             return self._weigh(self._reading)
         self._go(_READING)
-        return [_READ_FREE]
+        return [READ_FREE]
 
     def _stand_aside(self) -> Effects:
         head_is_here = self.state in (_FRESH, _READING)
