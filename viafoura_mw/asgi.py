@@ -93,7 +93,7 @@ class ViafouraMiddleware:
         response = _Response(incoming, scope, send)
         try:
             await self._app(scope, receive, response.send)
-            if response.is_ours:
+            if response.is_unsettled:
                 await response.end(returned=True)
         except Exception:
             with suppress(Exception):  # what the application raised is what is to be seen
@@ -183,14 +183,15 @@ class _Response:
         self._is_timed = False  # the timer's own task is at work
         self._failure: BaseException | None = None  # of a send that the timer made
         shown = incoming.shown()
-        self._as_sent: AsSent | None = None if shown is None else show(scope, shown)
+        self._as_sent: AsSent = {} if shown is None else show(scope, shown)
 
     # What the application sends.
 
     async def send(self, message: Message) -> None:
         """Take the application's next message."""
         if self._exchange is None and message["type"] == START:
-            self._restore()
+            if self._as_sent:
+                self._restore()
             if self._may_concern_us(message):
                 self._exchange = self._incoming.exchange()
                 self._lock = Lock()
@@ -214,9 +215,9 @@ class _Response:
             lock.release()
 
     def _restore(self) -> None:
-        if self._as_sent:
-            restore(self._scope, self._as_sent)
-            self._as_sent = None
+        """Show the layers outside the request as it came."""
+        restore(self._scope, self._as_sent)
+        self._as_sent = {}
 
     def _may_concern_us(self, message: Message) -> bool:
         headers = message.get("headers", ())
@@ -275,9 +276,12 @@ class _Response:
         # By their classes, not by patterns, which take several times as long.
         for effect in effects:  # an answer's effects are put behind its question, which is the last
             if isinstance(effect, says.SendHead):
-                await self._send_head(effect.headers)
+                await self._server_send(self._own_head(effect.headers))
+                self._gone = True
             elif isinstance(effect, says.SendBody):
                 await self._server_send({"type": BODY, "body": effect.data, "more_body": effect.more})
+            elif effect is says.READ_FREE:
+                effects += exchange.reading(self._incoming.read_free())
             elif isinstance(effect, says.QUESTIONS):
                 effects += await self._answered(exchange, effect)
             elif isinstance(effect, says.StandAside):
@@ -300,20 +304,18 @@ class _Response:
         else:
             self._incoming.see_to(effect)
 
-    async def _send_head(self, headers: Headers | None) -> None:
+    def _own_head(self, headers: Headers | None) -> Message:
+        """The application's head, with these headers if there are any; the hold is over."""
         if not self._is_timed:
             self._cancel_timer()
-        head = self._head
-        await self._server_send(head.as_it_came() if headers is None else head.with_headers(headers))
-        self._gone = True
+        return self._head.as_it_came() if headers is None else self._head.with_headers(headers)
 
     async def _answered(self, exchange: Exchanging, question: says.Question) -> Effects:
         incoming = self._incoming
         try:
             if isinstance(question, says.AwaitSession):
                 return exchange.session(await result_within(question.seconds, question.future))
-            reading = await incoming.reader.read_in_scope(*incoming.where) if question.load else incoming.read_free()
-            return exchange.reading(reading)
+            return exchange.reading(await incoming.reader.read_in_scope(*incoming.where))
         except GeneratorExit:  # the event loop has ended: nothing can be awaited any more
             exchange.interrupted()
             raise
@@ -325,9 +327,9 @@ class _Response:
     # The end.
 
     @property
-    def is_ours(self) -> bool:
-        """Whether an exchange has looked at the response."""
-        return self._exchange is not None
+    def is_unsettled(self) -> bool:
+        """Whether an exchange has looked at the response, and something of it is still to be decided or sent."""
+        return self._exchange is not None and not self._is_aside
 
     async def end(self, *, returned: bool) -> None:
         """Let go of what is held when the application has ``returned``, or raised, before its response is complete."""
@@ -342,7 +344,8 @@ class _Response:
 
     def close(self) -> None:
         """Give back what the hold took, whether the response was completed, broken off or cancelled."""
-        self._restore()
+        if self._as_sent:
+            self._restore()
         if self._exchange is not None:
             self._cancel_timer()
             self._exchange.close()

@@ -26,7 +26,8 @@ class Sent:
         copy = self._copy = message.copy() if message.__class__ is dict else dict(message)
         if isinstance(headers := copy.get("headers"), list):
             copy["headers"] = list(headers)
-        if (body := copy.get("body")).__class__ is not bytes and isinstance(body, BUFFERS):
+        body = copy.get("body")
+        if body is not None and body.__class__ is not bytes and isinstance(body, BUFFERS):
             copy["body"] = bytes(body)
 
     def as_it_came(self) -> Message:
@@ -36,7 +37,7 @@ class Sent:
     def with_headers(self, headers: Headers) -> Message:
         """The message with other fields; the names of those that the application did not send in lower case."""
         names = [field[0] for field in self._copy.get("headers", ())]
-        own = {name if name.__class__ is bytes else as_text(name).encode("latin-1") for name in names}
+        own = [name if name.__class__ is bytes else as_text(name).encode("latin-1") for name in names]
         return {**self._copy, "headers": raw(headers, own)}
 
 
