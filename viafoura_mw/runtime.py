@@ -71,10 +71,6 @@ class Runtime:
         looks = has_bridge or self.rules.knows_logout_paths or self.proxies.is_configured
         object.__setattr__(self, "looks_at_requests", looks)
 
-    def may_be_signed_in_by(self, cookies: str) -> bool:
-        """Whether a ``Cookie`` header may be a signed-in user's."""
-        return self.cookie.is_in(cookies) or self.rules.may_be_signed_in_by(cookies)
-
 
 @dataclass(frozen=True, slots=True)
 class Served:
@@ -122,43 +118,13 @@ def runtime_of(
         settings.user, settings.user_sources, notices, otherwise=otherwise, impersonation=settings.impersonation
     )
     cookie = cookie_of(settings)
-    sessions = Sessions(
-        viafoura or viafoura_of(settings, told=told.call if told else None),
-        timeout=settings.timeout,
-        session_ttl=settings.session_ttl,
-        site=site,
-        told=told.call if told else None,
-    )
-    budget = HoldBudget(MAX_HELD // 2 if site else MAX_HELD, within=_BUDGET)
-    if told:
-        told.watch(
-            breaker_open=lambda: int(sessions.breaker_is_open),
-            hold_bytes=lambda: budget.held,
-            logins_waiting=lambda: sessions.logins_waiting,
-        )
-    policy = Policy(
-        cookie=cookie,
-        sessions=sessions,
-        budget=budget,
-        notices=notices,
-        clock=time.monotonic,
-        timeout=settings.timeout,
-        lookahead=settings.lookahead,
-        debug=settings.debug_header,
-        told=told.page if told else None,
-    )
+    sessions = _sessions_of(settings, site, told, viafoura or viafoura_of(settings, told=told.call if told else None))
+    policy = _policy_of(settings, site, told, cookie, sessions, notices)
     own_headers = settings.response_headers | removed
     return Runtime(
         policy=policy,
         reader=reader,
-        rules=RequestRules(
-            cookie_name=settings.cookie_name,
-            include=settings.include,
-            exclude=settings.exclude,
-            logout_paths=settings.logout_paths,
-            auth_cookies=settings.auth_cookies,
-            session_cookie=lambda: session_cookie() if reader.preset_name == "django" else "",
-        ),
+        rules=_rules_of(settings, reader),
         proxies=ProxyTrust(settings.trusted_proxies, settings.proxy_secret, notices),
         cookie=cookie,
         sessions=sessions,
@@ -170,6 +136,55 @@ def runtime_of(
         is_for_frames=settings.cookie_samesite == "none",
         tokens=_tokens_of(settings, sessions, notices),
         bridge=bridge_of(settings, notices, told) if settings.bridge else None,
+    )
+
+
+def _sessions_of(settings: Settings, site: str, told: SiteMetrics | None, viafoura: Api) -> Sessions:
+    return Sessions(
+        viafoura,
+        timeout=settings.timeout,
+        session_ttl=settings.session_ttl,
+        site=site,
+        told=told.call if told else None,
+    )
+
+
+def _policy_of(
+    settings: Settings,
+    site: str,
+    told: SiteMetrics | None,
+    cookie: SessionCookie,
+    sessions: Sessions,
+    notices: Notices,
+) -> Policy:
+    budget = HoldBudget(MAX_HELD // 2 if site else MAX_HELD, within=_BUDGET)
+    if told:
+        told.watch(
+            breaker_open=lambda: int(sessions.breaker_is_open),
+            hold_bytes=lambda: budget.held,
+            logins_waiting=lambda: sessions.logins_waiting,
+        )
+    return Policy(
+        cookie=cookie,
+        sessions=sessions,
+        budget=budget,
+        notices=notices,
+        clock=time.monotonic,
+        timeout=settings.timeout,
+        lookahead=settings.lookahead,
+        debug=settings.debug_header,
+        told=told.page if told else None,
+    )
+
+
+def _rules_of(settings: Settings, reader: UserReader) -> RequestRules:
+    return RequestRules(
+        cookie_name=settings.cookie_name,
+        include=settings.include,
+        exclude=settings.exclude,
+        logout_paths=settings.logout_paths,
+        auth_cookies=settings.auth_cookies,
+        session_cookie=lambda: session_cookie() if reader.preset_name == "django" else "",
     )
 
 
