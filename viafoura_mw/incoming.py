@@ -176,17 +176,13 @@ class Incoming:
 
     def may_be_signed_in(self) -> bool:
         """Whether the request may be a signed-in user's."""
-        return (
-            self._layout.keys["Authorization"] in self._fields
-            or (self._cookies != "" and self.runtime.may_be_signed_in_by(self._cookies))
-            or self._may_have_user()
-        )
+        return (self._cookies != "" and self.runtime.cookie.is_in(self._cookies)) or self._has_sign_in()
 
     def _has_sign_in(self) -> bool:
         """Whether it has a sign-in of the site's own, so that our cookie is not all that the browser sent."""
         return (
             self._layout.keys["Authorization"] in self._fields
-            or self.runtime.rules.may_be_signed_in_by(self._cookies)
+            or (self._cookies != "" and self.runtime.rules.may_be_signed_in_by(self._cookies))
             or self._may_have_user()
         )
 

@@ -629,5 +629,5 @@ def test_no_other_cookie_of_a_django_site_signs_a_user_in() -> None:
     """Under preset ``django`` a visitor with a cookie that no list has keeps answers of 304."""
     parts = runtime_of(Settings(site_id="site", api_key="key", user="django"), otherwise="scope")
 
-    assert parts.may_be_signed_in_by("sessionid=1")
-    assert not parts.may_be_signed_in_by("language=en; messages=x")
+    assert parts.rules.may_be_signed_in_by("sessionid=1")
+    assert not parts.rules.may_be_signed_in_by("language=en; messages=x")
