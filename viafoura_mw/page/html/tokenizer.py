@@ -205,14 +205,19 @@ class Tokenizer:
         return len(data)
 
     def _common(self, data: bytes, position: int) -> int:
-        """The end of a script or an icon as pages have them by the dozen; 0 where it takes a closer look."""
-        script = tokens.SCRIPT_TAG.match(data, position)
-        if not script:
+        """The end of what every page has, or has by the dozen; 0 where it takes a closer look."""
+        tag = tokens.COMMON_TAG.match(data, position)
+        if not tag:
             icon = tokens.ICON.match(data, position)
             if icon and not self._elements.keeps_body:
                 self._pass_over(data, position, icon.end())
             return icon.end() if icon else 0
-        end = script.end()
+        end = tag.end()
+        if tag[1]:
+            return self._common_text(data, end, tag[1].lower())
+        if tag[2]:
+            self._elements.keeps_body = True
+            return end
         if self._may_want(data[position:end]):
             return 0
         # Inlined data has its "<" escaped as a rule, which makes the search for one worth its while.
@@ -222,6 +227,16 @@ class Tokenizer:
             return closing.end() + 1
         self._name, self._state = SCRIPT, Tokenizer._script
         return end
+
+    def _common_text(self, data: bytes, position: int, name: bytes) -> int:
+        """The end of an element that holds text, begun ahead of ``position``; 0 where its name is to be noted."""
+        if self._elements.outside is not None:
+            return 0
+        closing = tokens.TEXT_END[name].search(data, position)
+        if closing and data.startswith(b">", closing.end()):
+            return closing.end() + 1
+        self._name, self._state = name, Tokenizer._text
+        return position
 
     def _skip_plain(self, data: bytes, position: int) -> int:
         """Past what changes nothing in plain HTML, to the next ``<`` that may.

@@ -104,7 +104,11 @@ PLAIN_AND_META: Final = _plain_html([*_STARTS, "meta"])
 _NOTED: Final = sorted(name.decode() for name in NOTED)
 PLAIN_NOTED: Final = _plain_html([*_STARTS, *_NOTED])
 PLAIN_NOTED_AND_META: Final = _plain_html([*_STARTS, "meta", *_NOTED])
-SCRIPT_TAG: Final = _compile(rf"<{_any_case('script')}(?=[{_WS}/>]){_ATTRIBUTES}/?+>")
+# The whole start tags that every page has; the groups are the name of an element that holds text, and a body.
+COMMON_TAG: Final = _compile(
+    rf"<(?:{_any_case('script')}|({_any_case('style')}|{_any_case('title')}|{_any_case('noscript')})|({_any_case('body')}))"
+    rf"(?=[{_WS}/>]){_ATTRIBUTES}/?+>"
+)
 # An icon drawn in line: pages have them by the hundred. Only elements that hold nothing, closed as XML closes them.
 _SHAPES: Final = "|".join(
     rf"{name}(?=[{_WS}/>]){_ATTRIBUTES}(?:/>|>[{_WS}]*+</{name}>)"
