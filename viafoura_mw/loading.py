@@ -6,6 +6,7 @@ Five forms: ``pkg.mod`` (its ``application``, else ``app``), ``pkg.mod:attr.attr
 
 import ast
 import importlib
+import logging
 import os
 import sys
 import traceback
@@ -18,6 +19,7 @@ from typing import Any, Final, Literal, TypeVar
 
 from viafoura_mw.environment import ENV_FILE, read_file
 from viafoura_mw.errors import SettingsError
+from viafoura_mw.log import say
 from viafoura_mw.settings import Settings, named_application
 
 Door = TypeVar("Door")
@@ -53,12 +55,17 @@ def door(interface: Literal["wsgi", "asgi"]) -> Any:
 
 
 def absent(module: str, attribute: str) -> AttributeError:
-    """What a door's module raises for an attribute that it has not; servers show it."""
+    """What a door's module raises for an attribute that it has not.
+
+    Some servers show it. gunicorn and uvicorn say in its place that there is no such attribute: hence the log.
+    """
     if attribute in _DEFAULT_NAMES:
-        return AttributeError(
+        sentence = (
             f"{module}:{attribute} is the application that VIAFOURA_APP names, and VIAFOURA_APP is not set, neither in "
             "the environment nor in the file that VIAFOURA_ENV_FILE names"
         )
+        say(logging.ERROR, sentence, event="no-application")
+        return AttributeError(sentence)
     return AttributeError(f"module {module!r} has no attribute {attribute!r}")
 
 

@@ -361,11 +361,12 @@ class TestServed:
 
     @pytest.mark.parametrize("door", ["wsgi", "asgi"])
     @pytest.mark.parametrize("name", NAMES)
-    def test_says_that_nothing_is_named(self, door: str, name: str) -> None:
-        """Where a server shows the AttributeError of a door that was imported without ``VIAFOURA_APP``."""
+    def test_says_that_nothing_is_named(self, door: str, name: str, caplog: pytest.LogCaptureFixture) -> None:
+        """A door that was imported without ``VIAFOURA_APP``: in the log, since gunicorn and uvicorn hide why."""
         module = importlib.import_module(f"viafoura_mw.{door}")
-        with pytest.raises(AttributeError, match=rf"viafoura_mw\.{door}:{name} .*VIAFOURA_APP is not set"):
+        with pytest.raises(AttributeError, match=rf"viafoura_mw\.{door}:{name} .*VIAFOURA_APP is not set") as raised:
             getattr(module, name)
+        assert [record.getMessage() for record in caplog.records] == [str(raised.value)]
         assert not hasattr(module, name)
         with pytest.raises(AttributeError, match=rf"module 'viafoura_mw\.{door}' has no attribute 'apple'"):
             _ = module.apple
