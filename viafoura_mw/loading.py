@@ -19,6 +19,7 @@ from typing import Any, Final, Literal, TypeVar
 
 from viafoura_mw.environment import ENV_FILE, read_file
 from viafoura_mw.errors import SettingsError
+from viafoura_mw.interface import interface_of
 from viafoura_mw.log import say
 from viafoura_mw.settings import Settings, named_application
 
@@ -38,7 +39,23 @@ def served(door: Callable[[Any, Settings], Door]) -> Door | None:
     if not name:
         return None
     application = load(name)
-    return door(application, Settings.from_env(read=read))
+    wrapped = door(application, Settings.from_env(read=read))
+    _tell_of_other_door(application, door.__module__)
+    return wrapped
+
+
+def _tell_of_other_door(application: Any, module: str) -> None:
+    """Log that an application stands behind the wrong door: its requests would fail without saying why.
+
+    By its shape alone, which may mislead: so the door is left as it is.
+    """
+    spoken = interface_of(application)
+    other = {"viafoura_mw.asgi": "wsgi", "viafoura_mw.wsgi": "asgi"}.get(module)
+    if spoken is not None and other is not None and spoken.startswith(other):
+        sentence = (
+            "VIAFOURA_APP names an application that looks like %s: let the server load viafoura_mw.%s in place of %s"
+        )
+        say(logging.WARNING, sentence, other.upper(), other, module, event="other-door")
 
 
 def door(interface: Literal["wsgi", "asgi"]) -> Any:

@@ -342,6 +342,36 @@ class TestServed:
         assert found is not None
         assert (found.application, found.settings.site_id, found.settings.api_key) == (str, "s", "k")
 
+    @pytest.mark.parametrize(
+        ("door", "source", "other"),
+        [
+            ("wsgi", "def app(environ, start_response): ...", ""),
+            ("wsgi", "async def app(scope, receive, send): ...", "asgi"),
+            ("wsgi", "def app(scope): ...", "asgi"),
+            ("wsgi", "def app(*anything): ...", ""),
+            ("asgi", "async def app(scope, receive, send): ...", ""),
+            ("asgi", "def app(environ, start_response): ...", "wsgi"),
+        ],
+    )
+    def test_is_told_to_take_the_other_door(
+        self,
+        door: str,
+        source: str,
+        other: str,
+        module: Write,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """As the server starts: each request would end in a TypeError that names neither variable nor door."""
+        middleware = importlib.import_module(f"viafoura_mw.{door}").ViafouraMiddleware
+        for name, value in {"APP": module(source), "SITE_ID": "s", "API_KEY": "k"}.items():
+            monkeypatch.setenv(f"VIAFOURA_{name}", value)
+
+        assert isinstance(served(middleware), middleware)
+
+        told = [f"let the server load viafoura_mw.{other} in place of viafoura_mw.{door}"] if other else []
+        assert [record.getMessage().partition(": ")[2] for record in caplog.records] == told
+
     def test_may_be_named_by_the_environment_file(
         self, module: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
