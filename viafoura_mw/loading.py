@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, TypeVar
 
 from viafoura_mw.environment import ENV_FILE, read_file
 from viafoura_mw.errors import SettingsError
-from viafoura_mw.interface import interface_of
+from viafoura_mw.interface import interface_of, takes_no_request
 from viafoura_mw.log import say
 from viafoura_mw.settings import Settings, named_application
 
@@ -39,9 +39,17 @@ def served(door: Callable[[Any, Settings], Door]) -> Door | None:
     if not name:
         return None
     application = load(name)
+    refuse_maker(name, application)
     wrapped = door(application, Settings.from_env(read=read))
     _tell_of_other_door(application, door.__module__)
     return wrapped
+
+
+def refuse_maker(name: str, application: Any) -> None:
+    """Raise :class:`~viafoura_mw.errors.SettingsError` where a name is that of what makes the application."""
+    if takes_no_request(application):
+        hint = "if it makes the application, name the call, as in mysite:create_app()"
+        raise SettingsError([f"VIAFOURA_APP={without_arguments(name)} takes no request: {hint}"])
 
 
 def _tell_of_other_door(application: Any, module: str) -> None:
@@ -49,9 +57,8 @@ def _tell_of_other_door(application: Any, module: str) -> None:
 
     By its shape alone, which may mislead: so the door is left as it is.
     """
-    spoken = interface_of(application)
     other = {"viafoura_mw.asgi": "wsgi", "viafoura_mw.wsgi": "asgi"}.get(module)
-    if spoken is not None and other is not None and spoken.startswith(other):
+    if other == interface_of(application) and other is not None:
         sentence = (
             "VIAFOURA_APP names an application that looks like %s: let the server load viafoura_mw.%s in place of %s"
         )

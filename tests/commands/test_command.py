@@ -547,6 +547,15 @@ class TestCheckOfTheApplication:
             True
         ]
 
+    def test_says_that_what_makes_the_application_is_to_be_called(self, capsys: Lines) -> None:
+        """As the server would say it as it starts."""
+        code, found = checks(capsys, "--app", "some_sites:noisy")
+
+        assert code == 1
+        (said,) = [(state, sentence) for state, subject, sentence in found if subject == "application"]
+        assert said[0] == "failed"
+        assert said[1].startswith("VIAFOURA_APP=some_sites:noisy takes no request: if it makes the application, ")
+
     @pytest.mark.parametrize("name", ["odd", "anything"])
     def test_tells_both_doors_where_the_application_says_neither(self, name: str, capsys: Lines) -> None:
         """An application of neither shape may be either."""

@@ -347,7 +347,7 @@ class TestServed:
         [
             ("wsgi", "def app(environ, start_response): ...", ""),
             ("wsgi", "async def app(scope, receive, send): ...", "asgi"),
-            ("wsgi", "def app(scope): ...", "asgi"),
+            ("wsgi", "def app(scope): ...", ""),
             ("wsgi", "def app(*anything): ...", ""),
             ("asgi", "async def app(scope, receive, send): ...", ""),
             ("asgi", "def app(environ, start_response): ...", "wsgi"),
@@ -371,6 +371,21 @@ class TestServed:
 
         told = [f"let the server load viafoura_mw.{other} in place of viafoura_mw.{door}"] if other else []
         assert [record.getMessage().partition(": ")[2] for record in caplog.records] == told
+
+    @pytest.mark.parametrize("parameters", ["", "test_config=None", "*, config=None", "**settings"])
+    @pytest.mark.parametrize("door", ["wsgi", "asgi"])
+    def test_is_to_be_made_by_a_call(
+        self, door: str, parameters: str, module: Write, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A function that takes no request is what makes the application, and nobody has called it."""
+        name = f"{module(f'def create_app({parameters}): ...')}:create_app"
+        monkeypatch.setenv("VIAFOURA_APP", name)
+
+        with pytest.raises(SettingsError) as caught:
+            served(importlib.import_module(f"viafoura_mw.{door}").ViafouraMiddleware)
+
+        hint = "if it makes the application, name the call, as in mysite:create_app()"
+        assert caught.value.problems == (f"VIAFOURA_APP={name} takes no request: {hint}",)
 
     def test_may_be_named_by_the_environment_file(
         self, module: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
