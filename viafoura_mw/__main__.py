@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import os
 import shutil
 import sys
 import textwrap
@@ -13,6 +14,7 @@ from typing import Final
 from viafoura_mw.commands import check, demo, preview, run, simulator
 
 INTERRUPTED: Final = 130  # as a shell has it for SIGINT
+NOBODY_READS: Final = 141  # as a shell has it for SIGPIPE
 
 COMMANDS: Final[Mapping[str, ModuleType]] = {
     "demo": demo,
@@ -33,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         exit_code: int = COMMANDS[options.command].run(options)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:  # what reads the output has ended, as head does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter fails as it flushes
+        return NOBODY_READS
     return exit_code
 
 

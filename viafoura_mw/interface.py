@@ -22,6 +22,17 @@ def interface_of(app: Any) -> Interface | None:
         return None
 
 
+def takes_no_request(app: Any) -> bool:
+    """Whether ``app`` is a function that can be called without arguments, and neither as WSGI nor as ASGI calls one."""
+    if not inspect.isfunction(app):
+        return False
+    try:
+        signature = inspect.signature(app, follow_wrapped=False)
+    except (TypeError, ValueError):  # of one that says a strange __signature__
+        return False
+    return _takes(signature, 0) and not _takes(signature, 2) and not _takes(signature, 3)
+
+
 def _interface_of(app: Any) -> Interface | None:
     if inspect.isclass(app):
         return _of_class(app)

@@ -6,6 +6,7 @@ Five forms: ``pkg.mod`` (its ``application``, else ``app``), ``pkg.mod:attr.attr
 
 import ast
 import importlib
+import logging
 import os
 import sys
 import traceback
@@ -18,6 +19,8 @@ from typing import Any, Final, Literal, TypeVar
 
 from viafoura_mw.environment import ENV_FILE, read_file
 from viafoura_mw.errors import SettingsError
+from viafoura_mw.interface import interface_of, takes_no_request
+from viafoura_mw.log import say
 from viafoura_mw.settings import Settings, named_application
 
 Door = TypeVar("Door")
@@ -36,7 +39,30 @@ def served(door: Callable[[Any, Settings], Door]) -> Door | None:
     if not name:
         return None
     application = load(name)
-    return door(application, Settings.from_env(read=read))
+    refuse_maker(name, application)
+    wrapped = door(application, Settings.from_env(read=read))
+    _tell_of_other_door(application, door.__module__)
+    return wrapped
+
+
+def refuse_maker(name: str, application: Any) -> None:
+    """Raise :class:`~viafoura_mw.errors.SettingsError` where a name is that of what makes the application."""
+    if takes_no_request(application):
+        hint = "if it makes the application, name the call, as in mysite:create_app()"
+        raise SettingsError([f"VIAFOURA_APP={without_arguments(name)} takes no request: {hint}"])
+
+
+def _tell_of_other_door(application: Any, module: str) -> None:
+    """Log that an application stands behind the wrong door: its requests would fail without saying why.
+
+    By its shape alone, which may mislead: so the door is left as it is.
+    """
+    other = {"viafoura_mw.asgi": "wsgi", "viafoura_mw.wsgi": "asgi"}.get(module)
+    if other == interface_of(application) and other is not None:
+        sentence = (
+            "VIAFOURA_APP names an application that looks like %s: let the server load viafoura_mw.%s in place of %s"
+        )
+        say(logging.WARNING, sentence, other.upper(), other, module, event="other-door")
 
 
 def door(interface: Literal["wsgi", "asgi"]) -> Any:
@@ -53,12 +79,17 @@ def door(interface: Literal["wsgi", "asgi"]) -> Any:
 
 
 def absent(module: str, attribute: str) -> AttributeError:
-    """What a door's module raises for an attribute that it has not; servers show it."""
+    """What a door's module raises for an attribute that it has not.
+
+    Some servers show it. gunicorn and uvicorn say in its place that there is no such attribute: hence the log.
+    """
     if attribute in _DEFAULT_NAMES:
-        return AttributeError(
+        sentence = (
             f"{module}:{attribute} is the application that VIAFOURA_APP names, and VIAFOURA_APP is not set, neither in "
             "the environment nor in the file that VIAFOURA_ENV_FILE names"
         )
+        say(logging.ERROR, sentence, event="no-application")
+        return AttributeError(sentence)
     return AttributeError(f"module {module!r} has no attribute {attribute!r}")
 
 

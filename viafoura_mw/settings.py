@@ -245,12 +245,12 @@ def _flag(text: str) -> bool:
     raise ValueError("must be 1 or 0")
 
 
-def _one_of(*choices: str) -> Callable[[str], str]:
+def _one_of(*choices: str, otherwise: str = "") -> Callable[[str], str]:
     def choice(text: str) -> str:
         if text.lower() in choices:
             return text.lower()
         near = difflib.get_close_matches(text.lower(), choices, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = f"; did you mean {near[0]}?" if near else otherwise
         raise ValueError(f"must be one of {', '.join(choices)}{hint}")
 
     return choice
@@ -456,7 +456,9 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "VIAFOURA_TOKEN_URL": _url,
     "VIAFOURA_APP": str,
     "VIAFOURA_ENABLED": _flag,
-    "VIAFOURA_USER": _one_of(*presets.NAMES),
+    "VIAFOURA_USER": _one_of(
+        *presets.NAMES, otherwise="; for any other site leave it out, and say in VIAFOURA_USER_ID where the id is"
+    ),
     "VIAFOURA_USER_ID": sources.parse,
     "VIAFOURA_USER_NAME": sources.parse,
     "VIAFOURA_USER_EMAIL": sources.parse,

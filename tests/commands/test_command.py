@@ -1,5 +1,6 @@
 """The command: ``viafoura-mw demo``, ``simulator``, ``preview`` and ``check``; ``run`` is in test_run.py."""
 
+import contextlib
 import gzip
 import io
 import os
@@ -16,7 +17,7 @@ import requests
 from tests.support.commands import Lines, checks, named, run
 from tests.support.demo_process import PATIENCE
 from viafoura_mw import __main__ as command
-from viafoura_mw.commands import check, demo, preview
+from viafoura_mw.commands import check, demo, preview, simulator
 from viafoura_mw.commands.checks import Check, State
 from viafoura_mw.settings import Settings
 from viafoura_mw.testing import Fault, SimulatedViafoura
@@ -41,6 +42,15 @@ class TestCommand:
         assert max(map(len, help_.splitlines())) <= 80
         assert all(line.startswith("  ") and f"viafoura-mw {name}" in line for line in examples.splitlines())
         assert examples
+
+    def test_ends_in_silence_where_nobody_reads_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As ``viafoura-mw check | head -1`` does: no traceback, and a shell's exit code."""
+        reading, writing = os.pipe()
+        os.close(reading)
+        with os.fdopen(writing, "w") as nobody_reads:
+            monkeypatch.setattr(sys, "stdout", nobody_reads)
+
+            assert command.main(["check"]) == 141
 
     def test_tells_its_version(self, capsys: Lines) -> None:
         """``--version`` is that of the installed package."""
@@ -130,7 +140,20 @@ class TestSimulator:
             _, complaints = process.communicate(timeout=PATIENCE)
 
         assert answer.json()["token_type"] == "bearer"
-        assert (process.returncode, complaints) == (0, "")
+        assert (process.returncode, complaints) == (0, "viafoura-mw simulator: token, answered with 200\n")
+
+    def test_calls_are_answered_though_nobody_reads_of_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whoever has read the variables may have closed what they came by."""
+        reading, writing = os.pipe()
+        os.close(reading)
+        with os.fdopen(writing, "w", buffering=1) as nobody_reads:
+            monkeypatch.setattr(sys, "stderr", nobody_reads)
+            with SimulatedViafoura(told=simulator.tell) as viafoura:
+                answer = requests.post(f"{viafoura.url}/oauth2/token", timeout=PATIENCE)
+            with contextlib.suppress(BrokenPipeError):
+                nobody_reads.close()
+
+        assert answer.status_code == 415
 
     def test_busy_port_is_a_clear_error(self, capsys: Lines) -> None:
         """The simulator says which port is taken."""
@@ -523,6 +546,15 @@ class TestCheckOfTheApplication:
         assert [sentence.startswith(f"preset {preset}: ") for _, subject, sentence in found if subject == "user"] == [
             True
         ]
+
+    def test_says_that_what_makes_the_application_is_to_be_called(self, capsys: Lines) -> None:
+        """As the server would say it as it starts."""
+        code, found = checks(capsys, "--app", "some_sites:noisy")
+
+        assert code == 1
+        (said,) = [(state, sentence) for state, subject, sentence in found if subject == "application"]
+        assert said[0] == "failed"
+        assert said[1].startswith("VIAFOURA_APP=some_sites:noisy takes no request: if it makes the application, ")
 
     @pytest.mark.parametrize("name", ["odd", "anything"])
     def test_tells_both_doors_where_the_application_says_neither(self, name: str, capsys: Lines) -> None:

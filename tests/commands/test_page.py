@@ -334,13 +334,22 @@ class TestUser:
 
         assert "is the header still good?" in said["reader"][1]
 
+    def test_names_the_variable_that_says_where_the_id_is(self, monkeypatch: pytest.MonkeyPatch, capsys: Lines) -> None:
+        """Rather than a preset, which is not looked at then."""
+        monkeypatch.setenv("VIAFOURA_USER_ID", "session:user_id|response:X-Site-User")
+
+        _, said, _ = asked(capsys, "simple", "--page", "/", "--cookie", "who=ann")
+
+        sources = "session:user_id|response:x-site-user"
+        assert f"where VIAFOURA_USER_ID={sources} looks there is not even an empty place" in said["reader"][1]
+
     def test_names_no_place_where_nobody_is_to_be_read(self, monkeypatch: pytest.MonkeyPatch, capsys: Lines) -> None:
         """``VIAFOURA_USER=off`` looks nowhere."""
         monkeypatch.setenv("VIAFOURA_USER", "off")
 
         _, said, _ = asked(capsys, "simple", "--page", "/", "--cookie", "who=ann")
 
-        assert said["reader"][1].startswith("it is not known who asks: where preset off looks nothing is laid out")
+        assert said["reader"][1].startswith("it is not known who asks: where preset off looks there is not even an ")
 
     def test_asks_for_a_cookie_where_none_was_given(self, capsys: Lines) -> None:
         """A visitor who is not signed in is no failure."""
@@ -380,7 +389,7 @@ class TestUser:
         code, said, _ = asked(capsys, app, "--page", "/", "--cookie", "who=ann")
 
         assert code == 1
-        assert "where preset django looks nothing is laid out" in said["reader"][1]
+        assert "where preset django looks there is not even an empty place for a user" in said["reader"][1]
 
     def test_reads_a_user_whom_a_framework_loads(self, monkeypatch: pytest.MonkeyPatch, capsys: Lines) -> None:
         """In the framework's own context, as on a server; where the page has no tag, nobody is loaded."""
@@ -613,7 +622,7 @@ class TestPage:
         """Where one was given, and the site wants one."""
         _, said, _ = asked(capsys, "simple", "--page", path, "--cookie", "who=bob")
 
-        assert said["page"][1].endswith("is the cookie still good?")
+        assert "is the cookie still good? (A session in a running server's own memory" in said["page"][1]
 
     def test_says_only_that_an_application_cannot_be_loaded(self, capsys: Lines) -> None:
         """What failed already is not told a second time."""

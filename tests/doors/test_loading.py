@@ -342,6 +342,51 @@ class TestServed:
         assert found is not None
         assert (found.application, found.settings.site_id, found.settings.api_key) == (str, "s", "k")
 
+    @pytest.mark.parametrize(
+        ("door", "source", "other"),
+        [
+            ("wsgi", "def app(environ, start_response): ...", ""),
+            ("wsgi", "async def app(scope, receive, send): ...", "asgi"),
+            ("wsgi", "def app(scope): ...", ""),
+            ("wsgi", "def app(*anything): ...", ""),
+            ("asgi", "async def app(scope, receive, send): ...", ""),
+            ("asgi", "def app(environ, start_response): ...", "wsgi"),
+        ],
+    )
+    def test_is_told_to_take_the_other_door(
+        self,
+        door: str,
+        source: str,
+        other: str,
+        module: Write,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """As the server starts: each request would end in a TypeError that names neither variable nor door."""
+        middleware = importlib.import_module(f"viafoura_mw.{door}").ViafouraMiddleware
+        for name, value in {"APP": module(source), "SITE_ID": "s", "API_KEY": "k"}.items():
+            monkeypatch.setenv(f"VIAFOURA_{name}", value)
+
+        assert isinstance(served(middleware), middleware)
+
+        told = [f"let the server load viafoura_mw.{other} in place of viafoura_mw.{door}"] if other else []
+        assert [record.getMessage().partition(": ")[2] for record in caplog.records] == told
+
+    @pytest.mark.parametrize("parameters", ["", "test_config=None", "*, config=None", "**settings"])
+    @pytest.mark.parametrize("door", ["wsgi", "asgi"])
+    def test_is_to_be_made_by_a_call(
+        self, door: str, parameters: str, module: Write, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A function that takes no request is what makes the application, and nobody has called it."""
+        name = f"{module(f'def create_app({parameters}): ...')}:create_app"
+        monkeypatch.setenv("VIAFOURA_APP", name)
+
+        with pytest.raises(SettingsError) as caught:
+            served(importlib.import_module(f"viafoura_mw.{door}").ViafouraMiddleware)
+
+        hint = "if it makes the application, name the call, as in mysite:create_app()"
+        assert caught.value.problems == (f"VIAFOURA_APP={name} takes no request: {hint}",)
+
     def test_may_be_named_by_the_environment_file(
         self, module: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -361,11 +406,12 @@ class TestServed:
 
     @pytest.mark.parametrize("door", ["wsgi", "asgi"])
     @pytest.mark.parametrize("name", NAMES)
-    def test_says_that_nothing_is_named(self, door: str, name: str) -> None:
-        """Where a server shows the AttributeError of a door that was imported without ``VIAFOURA_APP``."""
+    def test_says_that_nothing_is_named(self, door: str, name: str, caplog: pytest.LogCaptureFixture) -> None:
+        """A door that was imported without ``VIAFOURA_APP``: in the log, since gunicorn and uvicorn hide why."""
         module = importlib.import_module(f"viafoura_mw.{door}")
-        with pytest.raises(AttributeError, match=rf"viafoura_mw\.{door}:{name} .*VIAFOURA_APP is not set"):
+        with pytest.raises(AttributeError, match=rf"viafoura_mw\.{door}:{name} .*VIAFOURA_APP is not set") as raised:
             getattr(module, name)
+        assert [record.getMessage() for record in caplog.records] == [str(raised.value)]
         assert not hasattr(module, name)
         with pytest.raises(AttributeError, match=rf"module 'viafoura_mw\.{door}' has no attribute 'apple'"):
             _ = module.apple

@@ -178,6 +178,11 @@ class TestEachVariable:
         """By one sentence that begins with the variable's name."""
         assert problems_of(**{name: text}) == (f"VIAFOURA_{name.upper()} {problem}",)
 
+    def test_a_preset_that_there_is_not_has_another_way(self) -> None:
+        """A framework without a preset is no dead end."""
+        (problem,) = problems_of(user="falcon")
+        assert problem.endswith("; for any other site leave it out, and say in VIAFOURA_USER_ID where the id is")
+
     def test_a_preset_is_suggested(self) -> None:
         """A typing error is seen at once."""
         (problem,) = problems_of(user="djagno")

@@ -116,6 +116,7 @@ STACKS = {
         sign_out=lambda browser: browser.always.clear(),
     ),
     "A header of the response": Stack("any_wsgi", ("gunicorn",)),
+    "A user in the scope": Stack("blacksheep_scope", ("blacksheep", "uvicorn")),
     "Zope": Stack(
         "zope_site",
         ("Zope2", "waitress"),

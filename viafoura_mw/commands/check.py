@@ -28,7 +28,7 @@ from viafoura_mw.errors import (
     ViafouraUnavailable,
 )
 from viafoura_mw.interface import interface_of
-from viafoura_mw.loading import load, without_arguments
+from viafoura_mw.loading import load, refuse_maker, without_arguments
 from viafoura_mw.response.request import RequestRules
 from viafoura_mw.runtime import viafoura_of
 from viafoura_mw.settings import Settings, named_application
@@ -257,6 +257,7 @@ def _loaded(name: str) -> _Loaded:
     try:
         with redirect_stdout(sys.stderr):
             app = load(name)
+        refuse_maker(name, app)
     except SettingsError as error:
         return _Loaded(Check("application", State.FAILED, " ".join(error.problems)))
     interface = interface_of(app)

@@ -44,13 +44,14 @@ _HINTS: Final = {
     400: "the site may not serve this host: give the whole address, --page https://www.site.example/…",
     404: "the application has no such page",
 }
-_IS_IT_GOOD: Final = "is the cookie still good?"
+_IS_IT_GOOD: Final = "is the cookie still good? (A session in a running server's own memory is not seen from here.)"
 #: Where users of a preset's kind of site often are instead.
 _ELSEWHERE: Final = {
     "remote-user": "a session is read by session:user_id, a token by jwt:sub, and by response:X-Site-User a header "
     "that the site sets on its response for this",
     "scope": "a session is read by session:user_id, a token by jwt:sub, and by response:X-Site-User a header that "
-    "the site sets on its response for this; a FastAPI dependency can leave its user in request.state.user",
+    "the site sets on its response for this; the site can also set scope['user'] itself, and a FastAPI dependency can "
+    "leave its user in request.state.user",
 }
 
 
@@ -204,16 +205,25 @@ def _reader(asked: Question, settings: Settings, noted: Noted) -> Check:
     if noted.answer == "not asked":
         state = State.WARNING if asked.is_of_somebody else State.OK
         return Check("reader", state, "nobody was asked who the user is, since the page has no tag", details)
-    where = f"where {by} looks{_places(settings, noted)}"
+    where = f"where {_looked_at(settings, noted)}"
     if noted.answer == "nobody":
         sentence = f"nobody is signed in {where}"
     else:
-        sentence = f"it is not known who asks: {where} nothing is laid out, or an id that is none"
+        sentence = (
+            f"it is not known who asks: {where} there is not even an empty place for a user, or what is there is no id"
+        )
     if not asked.is_of_somebody:
         sentence += "; give the site's sign-in cookie with --cookie 'name=value' to ask as a user"
     else:
         sentence += f"; {_what_to_set(asked, settings, noted)}"
     return Check("reader", state, sentence, details)
+
+
+def _looked_at(settings: Settings, noted: Noted) -> str:
+    """What says where the id is to be read: the variable, if it is set, or else the preset."""
+    if settings.user_id:
+        return f"VIAFOURA_USER_ID={'|'.join(map(str, settings.user_id))} looks"
+    return f"preset {noted.preset} looks{_places(settings, noted)}"
 
 
 def _places(settings: Settings, noted: Noted) -> str:

@@ -40,6 +40,7 @@ class SimulatedViafoura:
 
     ``port``: 0 for a free one. ``clock``: unix time, by which tokens and sessions expire. ``skew``: seconds by which
     the ``Date`` of its answers is ahead of that clock, as a server's own clock may be; it can be set at any time.
+    ``told`` is called with each call that has its answer, in the thread of that call.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class SimulatedViafoura:
         api_key: str = API_KEY,
         clock: Callable[[], float] = time.time,
         skew: float = 0.0,
+        told: Callable[[Call], object] = lambda _: None,
     ) -> None:
         self.skew = skew
         self.site_id = site_id
         self.api_key = api_key
         self._port = port
         self._clock = clock
+        self._told = told
         self._service = Service(site_id, api_key, clock)
         self._listener: Listener | None = None
         self._running = False
@@ -211,7 +214,7 @@ class SimulatedViafoura:
             lasting = self._striking(request)
             number = self._arrived
             self._arrived += 1
-            self._calls[number] = Call(request.kind, MappingProxyType(dict(form_of(request))), self._clock())
+            call = self._calls[number] = Call(request.kind, MappingProxyType(dict(form_of(request))), self._clock())
             self._changed.notify_all()
         fault, healed = lasting.fault, lasting.healed
         if fault.pause != 0:
@@ -220,9 +223,11 @@ class SimulatedViafoura:
             return Answer(0), fault, healed
         with self._changed:
             answer = fault.applied(lambda: self._service.answer(request))
+            call = replace(call, status=answer.status)
             if number in self._calls:
-                self._calls[number] = replace(self._calls[number], status=answer.status)
+                self._calls[number] = call
             self._changed.notify_all()
+        self._told(call)
         return answer, fault, healed
 
     def _striking(self, request: Request) -> _Lasting:
@@ -245,8 +250,17 @@ class SimulatedViafoura:
             self._listener = None
 
 
-def serve(port: int, started: Callable[[SimulatedViafoura], object], *, stop: threading.Event | None = None) -> None:
-    """Serve a simulated Viafoura on ``port`` until ``stop`` is set or Ctrl-C; tell ``started`` once it listens."""
-    with SimulatedViafoura(port=port) as viafoura, suppress(KeyboardInterrupt):
+def serve(
+    port: int,
+    started: Callable[[SimulatedViafoura], object],
+    *,
+    told: Callable[[Call], object] = lambda _: None,
+    stop: threading.Event | None = None,
+) -> None:
+    """Serve a simulated Viafoura on ``port`` until ``stop`` is set or Ctrl-C; tell ``started`` once it listens.
+
+    ``told`` is told of each call, as :class:`SimulatedViafoura` does.
+    """
+    with SimulatedViafoura(port=port, told=told) as viafoura, suppress(KeyboardInterrupt):
         started(viafoura)
         (stop or threading.Event()).wait()
