@@ -5,7 +5,7 @@ out, in order. An effect that asks a question is the last of its list, and its a
 """
 
 from concurrent.futures import Future
-from enum import Enum, auto
+from enum import IntEnum, auto
 from typing import Any, Final, NamedTuple, Protocol
 
 from viafoura_mw.response.headers import Headers
@@ -20,7 +20,7 @@ DEBUG_HEADER: Final = "X-Viafoura-MW"
 Item = Any
 
 
-class State(Enum):
+class State(IntEnum):  # whose hash is an integer's: Enum's own is a function of Python's
     """Where an exchange stands."""
 
     FRESH = auto()  # no head yet
@@ -31,8 +31,6 @@ class State(Enum):
     WATCHING = auto()  # everything goes as it came, and the tag is looked for: its user's login can probe Viafoura
     PASSING = auto()  # everything goes as it came
     BROKEN = auto()  # a question was broken off: nothing that comes is sent any more
-
-    __hash__ = object.__hash__  # Enum's own is a function of Python's, and costs as much as the rest of a look-up
 
 
 class SendHead(NamedTuple):
