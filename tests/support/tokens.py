@@ -41,6 +41,11 @@ def jwk(kind: str, algorithm: str, **members: Any) -> dict[str, Any]:
     return {**made, **members}
 
 
+def private_jwk(kind: str, algorithm: str, **members: Any) -> dict[str, Any]:
+    made: dict[str, Any] = jwt.algorithms.get_default_algorithms()[algorithm].to_jwk(pair(kind), as_dict=True)
+    return {**made, **members}
+
+
 def signed(claims: Any = ANN, key: Any = SECRET, algorithm: str = "HS256", **head: Any) -> str:
     payload = json.dumps(claims).encode()
     made: str = jwt.PyJWS().encode(payload, key, algorithm=algorithm, headers=head or None)

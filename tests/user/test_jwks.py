@@ -14,12 +14,12 @@ pytest.importorskip("jwt", reason="PyJWT is not installed")
 pytest.importorskip("cryptography", reason="cryptography is not installed")
 
 from tests.support.doors import HTML, PAGE, call, environ_of, scope_of
-from tests.support.tokens import jwk, pair, signed
+from tests.support.tokens import jwk, pair, private_jwk, signed
 from viafoura_mw import Settings, asgi, wsgi
 from viafoura_mw.errors import ViafouraUnavailable
 from viafoura_mw.log import Notices
 from viafoura_mw.testing import SimulatedViafoura
-from viafoura_mw.user.jwks import LIMIT, MAX_AGE, PAUSE, FetchedKeys, Job
+from viafoura_mw.user.jwks import LIMIT, MAX_AGE, PAUSE, FetchedKeys, Job, KeyServer
 from viafoura_mw.user.jwt import Terms, Tokens
 from viafoura_mw.viafoura import workers
 from viafoura_mw.viafoura.transport import Answer, Transport
@@ -71,14 +71,8 @@ def server() -> Server:
 @pytest.fixture
 def keys(clock: Clock, server: Server) -> FetchedKeys:
     """Keys whose fetch is over as soon as it was asked for."""
-    return FetchedKeys(
-        "https://id.example/keys",
-        ["RS256"],
-        lambda job: job(None) is None,
-        Notices(clock),
-        clock=clock,
-        transport=lambda: server,
-    )
+    asked = KeyServer(["RS256"], Notices(clock), lambda: server)
+    return FetchedKeys("https://id.example/keys", asked, lambda job: job(None) is None, clock=clock)
 
 
 def kids(found: Any) -> list[str | None]:
@@ -135,6 +129,7 @@ FAILURES = {
     "nested": Answer(200, {}, b'{"keys":' * 20_000),
     "no keys": Answer(200, {}, b'{"keys": []}'),
     "no set": Answer(200, {}, b"[]"),
+    "private keys": Answer(200, {}, json.dumps({"keys": [private_jwk("RSA", "RS256", kid="a")]}).encode()),
     "not found": Answer(404, {}, key_set("x").body),
 }
 
@@ -173,9 +168,8 @@ def test_are_fetched_again_after_a_first_failure(keys: FetchedKeys, server: Serv
 def test_the_log_tells_no_keys_yet_from_another_key(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     """The first token of each process goes without: nothing is wrong with the settings then."""
     jobs: list[Job] = []
-    some = FetchedKeys(
-        "https://id.example/keys", ["RS256"], lambda job: bool(jobs.append(job)), Notices(), transport=lambda: server
-    )
+    asked = KeyServer(["RS256"], Notices(), lambda: server)
+    some = FetchedKeys("https://id.example/keys", asked, lambda job: bool(jobs.append(job)))
     tokens = Tokens(Terms("token", "", ("RS256",)), some, Notices())
     server.answer = key_set("a")
     tokens.claims(signed({"sub": "ann"}, pair("RSA"), "RS256", kid="a"))
@@ -191,9 +185,8 @@ def test_the_log_tells_no_keys_yet_from_another_key(server: Server, caplog: pyte
 def test_are_fetched_within_bounds(limit: float | None, seconds: float, server: Server) -> None:
     """Ten seconds in all, or what there is where no thread can run."""
     jobs: list[Job] = []
-    some = FetchedKeys(
-        "https://id.example/keys", ["RS256"], lambda job: bool(jobs.append(job)), Notices(), transport=lambda: server
-    )
+    asked = KeyServer(["RS256"], Notices(), lambda: server)
+    some = FetchedKeys("https://id.example/keys", asked, lambda job: bool(jobs.append(job)))
     server.answer = key_set("a")
     some.find("a")
     before = time.monotonic()
@@ -277,13 +270,8 @@ def test_a_set_without_end_is_not_read(caplog: pytest.LogCaptureFixture) -> None
     member = json.dumps(jwk("RSA", "RS256", kid="a"))
     with serving(f'{{"keys": [{", ".join([member] * 5000)}]}}'.encode()) as provider:
         transport = Transport()
-        some = FetchedKeys(
-            f"{provider.url}/keys",
-            ["RS256"],
-            lambda job: job(None) is None,
-            Notices(),
-            transport=lambda: transport,
-        )
+        asked = KeyServer(["RS256"], Notices(), lambda: transport)
+        some = FetchedKeys(f"{provider.url}/keys", asked, lambda job: job(None) is None)
         assert (kids(some.find("a")), kids(some.find("a"))) == ([], [])
         transport.close()
     assert caplog.messages[0].startswith("VIAFOURA_JWT_JWKS_URL: no keys could be had (")
