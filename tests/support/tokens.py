@@ -29,8 +29,12 @@ CURVES: dict[str, Any] = {
 
 
 def public_pem(kind: str) -> str:
+    return pem_of(pair(kind))
+
+
+def pem_of(key: Any) -> str:
     form = serialization.PublicFormat.SubjectPublicKeyInfo
-    pem: bytes = pair(kind).public_key().public_bytes(serialization.Encoding.PEM, form)
+    pem: bytes = key.public_key().public_bytes(serialization.Encoding.PEM, form)
     return pem.decode()
 
 

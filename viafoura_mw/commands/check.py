@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from viafoura_mw.commands import GREEN, RED, YELLOW, bridge, coloured, complain, say
 from viafoura_mw.commands.asking import Question, question
 from viafoura_mw.commands.checks import Check, Checks, State, each
+from viafoura_mw.commands.keys import keys_checks
 from viafoura_mw.commands.page import page_checks
 from viafoura_mw.environment import read_file
 from viafoura_mw.errors import (
@@ -177,6 +178,7 @@ def _of_users(
     for host, of_site in wanted:
         if of_site.enabled:
             yield from _named(host, _user(of_site, loaded))
+            yield from _named(host, keys_checks(of_site))
     if asked and settings.enabled:
         yield from _asked_for(asked, settings, loaded)
     elif asked:
