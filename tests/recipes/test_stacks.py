@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import shutil
+import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.recipes import RECIPES
-from tests.support.servers import ROOT, Answer, Browser, Running, serving
+from tests.support.servers import PATIENCE, ROOT, Answer, Browser, Running, serving
 from viafoura_mw.testing import SimulatedViafoura
 from viafoura_mw.testing.service import Account
 
@@ -52,6 +53,15 @@ def by_protected_form(path: str, **form: str) -> Act:
     return act
 
 
+def by_basic(path: str) -> Act:
+    """Name and password for one path alone."""
+    return lambda browser: browser.get(path, Authorization=BASIC)
+
+
+def by_tracs_form(path: str) -> Act:
+    return lambda browser: browser.post(path, __FORM_TOKEN=browser.cookies["trac_form_token"])
+
+
 SIGN_IN, SIGN_OUT = by_path("/in"), by_path("/out")
 
 
@@ -60,7 +70,8 @@ class Stack:
     """A recipe's site, what its libraries are, and what Viafoura is to know of its user.
 
     ``reads``: of the site's stores, more than its own, at most, for a page. A site without a page for visitors sends
-    them to its sign-in. ``place``: where the site's file belongs.
+    them to its sign-in. ``place``: where the site's file belongs; it is run there first where it ``makes`` the site.
+    ``code``: where the recipe's own code belongs.
     """
 
     site: str
@@ -73,6 +84,8 @@ class Stack:
     data: str = "/json"
     has_page_for_visitors: bool = True
     place: str = "mysite.py"
+    makes: bool = False
+    code: str = ""
 
     def needed(self) -> None:
         """Skip the test where a library is not installed; none is imported, for other tests to find it here."""
@@ -114,6 +127,16 @@ STACKS = {
         ("ann", "ann", None),
         sign_in=lambda browser: browser.always.update(Authorization=BASIC),
         sign_out=lambda browser: browser.always.clear(),
+    ),
+    "Trac with its own sign-in": Stack(
+        "trac_own",
+        ("trac",),
+        ("ann", "Änn Łee", "ann@site.example"),
+        sign_in=by_basic("/login"),
+        sign_out=by_tracs_form("/logout"),
+        place="make.py",
+        makes=True,
+        code="trac/plugins/site_user.py",
     ),
     "A header of the response": Stack("any_wsgi", ("gunicorn",)),
     "Zope": Stack(
@@ -168,12 +191,18 @@ def started(title: str, stack: Stack, viafoura: SimulatedViafoura, folder: Path)
     recipe = RECIPES[title]
     (folder / stack.place).parent.mkdir(exist_ok=True)
     shutil.copy(SITES / f"{stack.site}.py", folder / stack.place)
+    path = os.pathsep.join((str(folder), str(ROOT)))
+    if stack.makes:
+        environ = {**os.environ, "PYTHONPATH": path}
+        subprocess.run([sys.executable, stack.place], cwd=folder, env=environ, check=True, timeout=PATIENCE)
+    if stack.code:
+        (folder / stack.code).write_text(recipe.code)
     environ = {
         **viafoura.environ(),
         **recipe.variables,
         "VIAFOURA_EXCLUDE": "/bare*,/seen",
         "VIAFOURA_TIMEOUT": "30",
-        "PYTHONPATH": os.pathsep.join((str(folder), str(ROOT))),
+        "PYTHONPATH": path,
     }
 
     def command(port: int, _: Path) -> Sequence[str]:
