@@ -245,7 +245,12 @@ def test_signs_its_user_in_and_out(title: str, viafoura: SimulatedViafoura, tmp_
     bare site's, header for header; nothing is written, and nothing more read for what is no page."""
     stack = STACKS[title]
     stack.needed()
-    with started(title, stack, viafoura, tmp_path) as running, Browser(running.port, closes=True) as browser:
+    expect_in_and_out(title, stack, viafoura, tmp_path)
+
+
+def expect_in_and_out(title: str, stack: Stack, viafoura: SimulatedViafoura, folder: Path) -> None:
+    """Serve the site of a recipe, sign its user in and out, and look at what the middleware made of that."""
+    with started(title, stack, viafoura, folder) as running, Browser(running.port, closes=True) as browser:
         visit = Visit(browser)
         assert stack.is_for_visitors(browser.get(stack.page))
         assert shown(browser.get(stack.page)) == shown(browser.get(f"/bare{stack.page}"))
@@ -276,7 +281,8 @@ def test_signs_its_user_in_and_out(title: str, viafoura: SimulatedViafoura, tmp_
 
 def test_every_recipe_is_run() -> None:
     """No stack is told of and not tried, and none is tried and not told of."""
-    assert {*STACKS} == {title for title, recipe in RECIPES.items() if recipe.line}
+    elsewhere = {"Plone"}  # by .ci/frameworks
+    assert {*STACKS} == {title for title, recipe in RECIPES.items() if recipe.line} - elsewhere
 
 
 def test_a_member_of_staff_is_nobody_else_at_viafoura(viafoura: SimulatedViafoura, tmp_path: Path) -> None:
