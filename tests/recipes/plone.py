@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.recipes.test_stacks import Stack, by_path, expect_in_and_out
+from tests.recipes.stacks import Stack, by_path, expect_in_and_out
 from tests.support.servers import Browser
 from viafoura_mw.testing import SimulatedViafoura
 

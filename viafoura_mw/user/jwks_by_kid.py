@@ -6,18 +6,19 @@ fetched: a visitor may have made it up. So
 - only a ``kid`` of letters, digits, ``-`` and ``_`` is put into the address: it cannot lead to another path or host;
 - one key is fetched in :data:`SLOT` seconds at most, each that could not be had once a minute, and nothing for a minute
   after the server gave no answer at all;
-- the next to be fetched is the ``kid`` that was asked for most often since it was last tried. All the site's users have
-  the same one, while made-up ones that differ count one each. Someone who sends ``n`` times as many requests as the
-  site's users together, all with one made-up ``kid`` until that was tried, delays a new key by ``2n`` fetches at most:
-  each fetch takes as many of these requests as the users have made by then;
-- what is remembered of made-up ones, and how many keys are kept, is bounded: the least asked for, and the least
-  recently used, is let go.
+- which one is fetched next is decided by lot among the requests since the last fetch. Whoever sends ``n`` times as many
+  requests as all of the site's users, each with another made-up ``kid``, delays a new key by ``n + 1`` fetches on
+  average. No order would do better for certain: first come, first served lets made-up ones fill the queue, and most
+  asked for, first served lets them be asked for in advance;
+- what is remembered of made-up ones does not grow, since no more is than was fetched within the last minute. Of the
+  keys at hand the least recently used is let go.
 
 :mod:`viafoura_mw.user.jwt` asks for a key only if the rest of the token is as the settings demand: a token that has
 expired, or names another audience, costs no fetch.
 """
 
 import re
+import secrets
 import threading
 import time
 from collections import OrderedDict
@@ -33,7 +34,6 @@ from viafoura_mw.viafoura.workers import threads_run
 
 SLOT: Final = 6.0  # seconds between two fetches of different keys, at least
 KEPT: Final = 64  # keys
-WANTED: Final = 256  # key ids that were asked for, and are not at hand
 _KID: Final = re.compile("[A-Za-z0-9_-]{1,128}")  # what needs no escape in a path, and is no step in one
 _GONE: Final = (404, 410)
 
@@ -45,25 +45,26 @@ class _Kept:
 
 
 @dataclass(slots=True, eq=False)
-class _Wanted:
-    """``asked``: how often since it was last tried. ``not_before``: when it may be tried again."""
-
-    asked: int = 0
-    not_before: float = float("-inf")
-
-
-@dataclass(slots=True, eq=False)
 class _Here:
-    """What belongs to one process; ``kept`` is in the order of use."""
+    """What belongs to one process.
+
+    ``kept`` is in the order of use. ``tried``: until when each is not to be fetched again. ``drawn``: which of those
+    that were ``asked`` for since the last fetch is the next; there is none before ``not_before``.
+    """
 
     kept: OrderedDict[str, _Kept] = field(default_factory=OrderedDict)
-    wanted: dict[str, _Wanted] = field(default_factory=dict)
+    tried: dict[str, float] = field(default_factory=dict)
+    drawn: str = ""
+    asked: int = 0
     not_before: float = float("-inf")
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class KeysByKid:
-    """The keys at ``url``, in which a key's id takes the place ``{kid}``; otherwise as ``FetchedKeys``."""
+    """The keys at ``url``, in which a key's id takes the place ``{kid}``; otherwise as ``FetchedKeys``.
+
+    ``lot``: gives any whole number from zero to below another.
+    """
 
     def __init__(
         self,
@@ -72,7 +73,9 @@ class KeysByKid:
         later: Callable[[Job], bool],
         *,
         clock: Callable[[], float] = time.monotonic,
+        lot: Callable[[int], int] = secrets.randbelow,
     ) -> None:
+        self._lot = lot
         self._url = url
         self._server = server
         self._later = later
@@ -95,7 +98,7 @@ class KeysByKid:
                 here.kept.move_to_end(kid)
             if kept and now - kept.since < MAX_AGE:
                 return kept.keys
-            next_one = _next(here, kid, now)
+            next_one = self._next(here, kid, now)
         if next_one is not None:
             self._later(partial(self._fetch, next_one))
         return kept.keys if kept else ()
@@ -104,6 +107,8 @@ class KeysByKid:
         here = self._here.get()
         try:
             keys = matching(self._server.keys(self._url.replace(KID, kid), limit), kid)
+            if not keys:
+                raise NoKeys("an answer without the key that was asked for", 200)
         except NoKeys as error:
             self._server.tell(error)
             with here.lock:
@@ -113,25 +118,21 @@ class KeysByKid:
                     here.not_before = max(here.not_before, self._clock() + PAUSE)
             return
         with here.lock:
-            here.wanted.pop(kid, None)
             here.kept[kid] = _Kept(keys, self._clock())
             here.kept.move_to_end(kid)
             if len(here.kept) > KEPT:
                 here.kept.popitem(last=False)
 
-
-def _next(here: _Here, kid: str, now: float) -> str | None:
-    """Count that ``kid`` was asked for, and choose what is to be fetched now, if anything is."""
-    wanted = here.wanted
-    if kid not in wanted and len(wanted) >= WANTED:
-        del wanted[min(wanted, key=lambda each: wanted[each].asked)]
-    wanted.setdefault(kid, _Wanted()).asked += 1
-    if now < here.not_before:
-        return None
-    ready = [each for each, state in wanted.items() if state.asked and now >= state.not_before]
-    if not ready:
-        return None
-    chosen = max(ready, key=lambda each: wanted[each].asked)
-    wanted[chosen] = _Wanted(not_before=now + PAUSE)
-    here.not_before = now + SLOT
-    return chosen
+    def _next(self, here: _Here, kid: str, now: float) -> str | None:
+        """Count that ``kid`` was asked for, and draw what is to be fetched now, if anything is."""
+        if now < here.tried.get(kid, now):
+            return None
+        here.asked += 1
+        if self._lot(here.asked) == 0:
+            here.drawn = kid
+        if now < here.not_before:
+            return None
+        here.asked = 0
+        here.not_before = now + SLOT
+        here.tried = {each: until for each, until in here.tried.items() if now < until} | {here.drawn: now + PAUSE}
+        return here.drawn
