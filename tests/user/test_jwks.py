@@ -239,7 +239,7 @@ def serving(body: bytes) -> Iterator[Id]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = False
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     state.url = f"http://127.0.0.1:{server.server_port}"
     try:
@@ -315,14 +315,15 @@ def through(door: str, settings: Settings) -> tuple[Page, Any]:
     return get_asgi, other
 
 
-def settings_of(viafoura: SimulatedViafoura, provider: Id) -> Settings:
+def settings_of(viafoura: SimulatedViafoura, provider: Id, path: str) -> Settings:
     return Settings.from_env(
         {
             **viafoura.environ(),
             "VIAFOURA_USER": "off",
             "VIAFOURA_USER_ID": "jwt:sub",
             "VIAFOURA_JWT_HEADER": "Authorization",
-            "VIAFOURA_JWT_JWKS_URL": f"{provider.url}/keys",
+            "VIAFOURA_JWT_JWKS_URL": f"{provider.url}{path}",
+            "VIAFOURA_JWT_AUDIENCE": "site",
             "VIAFOURA_JWT_ALGORITHMS": "RS256",
             "VIAFOURA_TIMEOUT": "30",
         }
@@ -330,18 +331,19 @@ def settings_of(viafoura: SimulatedViafoura, provider: Id) -> Settings:
 
 
 @pytest.mark.parametrize("door", ["wsgi", "asgi"])
-def test_a_server_that_hangs_delays_no_page(door: str) -> None:
+@pytest.mark.parametrize("path", ["/keys", "/keys/{kid}"])
+def test_a_server_that_hangs_delays_no_page(path: str, door: str) -> None:
     """Pages are served while the keys are still to come, and signed in once they have."""
-    token = signed({"sub": "ann"}, pair("RSA"), "RS256", kid="a")
+    token = signed({"sub": "ann", "aud": "site"}, pair("RSA"), "RS256", kid="a")
     with SimulatedViafoura() as viafoura, serving(key_set("a").body) as provider:
-        get, _ = through(door, settings_of(viafoura, provider))
+        get, _ = through(door, settings_of(viafoura, provider, path))
         provider.may_answer.clear()
         assert [get(token), get(token)] == [PAGE, PAGE]
         assert provider.came.wait(30)
         assert get(token) == PAGE  # the server has been asked, and has not answered
         provider.may_answer.set()
         assert b"data-uid" in _once_it_changes(get, token)
-        assert (provider.paths, viafoura.count("login")) == (["/keys"], 1)
+        assert (provider.paths, viafoura.count("login")) == ([path.format(kid="a")], 1)
 
 
 def _once_it_changes(get: Page, token: str) -> bytes:
@@ -354,14 +356,17 @@ def _once_it_changes(get: Page, token: str) -> bytes:
     return PAGE
 
 
-def test_keys_are_fetched_when_the_page_has_left_where_no_thread_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("path", ["/keys", "/keys/{kid}"])
+def test_keys_are_fetched_when_the_page_has_left_where_no_thread_runs(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By whoever closes it."""
-    for module in ("viafoura_mw.user.jwks", "viafoura_mw.viafoura.workers"):
+    for module in ("viafoura_mw.user.jwks", "viafoura_mw.user.jwks_by_kid", "viafoura_mw.viafoura.workers"):
         monkeypatch.setattr(f"{module}.threads_run", lambda: False)
     assert not workers.threads_run()
-    token = signed({"sub": "ann"}, pair("RSA"), "RS256", kid="a")
+    token = signed({"sub": "ann", "aud": "site"}, pair("RSA"), "RS256", kid="a")
     with SimulatedViafoura() as viafoura, serving(key_set("a").body) as provider:
-        get, _ = through("wsgi", settings_of(viafoura, provider))
+        get, _ = through("wsgi", settings_of(viafoura, provider, path))
         assert get(token) == PAGE
-        assert provider.paths == ["/keys"]
+        assert provider.paths == [path.format(kid="a")]
         assert b"data-uid" in get(token)

@@ -40,10 +40,10 @@ from viafoura_mw.viafoura.client import Session
 SUMMARY: Final = "check the environment, and ask Viafoura for a token"
 DESCRIPTION: Final = (
     "Check what the environment says: the settings, the application if VIAFOURA_APP names one, where the user will be "
-    "read, and whether Viafoura gives a token. With --page also ask the application for a page, in this process, and "
-    "say whether the tag is there, by what the user was read, and what would happen; it makes no login and no logout. "
-    "One line for each check; no secret, session, token or user's detail is shown. Exit code: 0 if nothing failed, 1 "
-    "if something did, 2 if the options are wrong."
+    "read, whether the keys of signed tokens can be had, and whether Viafoura gives a token. With --page also ask the "
+    "application for a page, in this process, and say whether the tag is there, by what the user was read, and what "
+    "would happen; it makes no login and no logout. One line for each check; no secret, session, token or user's "
+    "detail is shown. Exit code: 0 if nothing failed, 1 if something did, 2 if the options are wrong."
 )
 EXAMPLES: Final = (
     "viafoura-mw check",
