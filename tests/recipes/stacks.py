@@ -71,7 +71,7 @@ class Stack:
 
     ``reads``: of the site's stores, more than its own, at most, for a page. A site without a page for visitors sends
     them to its sign-in. ``place``: where the site's file belongs; it is run there first where it ``makes`` the site.
-    ``code``: where the recipe's own code belongs.
+    ``code``: where the recipe's own code belongs, or that of the recipe ``code_of``.
     """
 
     site: str
@@ -86,6 +86,7 @@ class Stack:
     place: str = "mysite.py"
     makes: bool = False
     code: str = ""
+    code_of: str = ""
 
     def needed(self) -> None:
         """Skip the test where a library is not installed; none is imported, for other tests to find it here."""
@@ -109,7 +110,7 @@ def started(title: str, stack: Stack, viafoura: SimulatedViafoura, folder: Path)
         environ = {**os.environ, "PYTHONPATH": path}
         subprocess.run([sys.executable, stack.place], cwd=folder, env=environ, check=True, timeout=PATIENCE)
     if stack.code:
-        (folder / stack.code).write_text(recipe.code)
+        (folder / stack.code).write_text(RECIPES[stack.code_of or title].code)
     environ = {
         **viafoura.environ(),
         **recipe.variables,

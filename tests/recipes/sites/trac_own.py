@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,12 @@ PyFormatCursor.execute = _counted
 
 def main() -> None:
     options = [("project", "name", "News"), ("trac", "database", "sqlite:db/trac.db")]
+    if find_spec("acct_mgr"):
+        modules = ("acct_mgr.api.*", "acct_mgr.web_ui.LoginModule", "acct_mgr.htfile.*")
+        options += [("components", name, "enabled") for name in modules]
+        options += [("components", "trac.web.auth.LoginModule", "disabled")]
+        options += [("account-manager", "password_store", "HtPasswdStore")]
+        options += [("account-manager", "htpasswd_file", str(Path("site.htpasswd").resolve()))]
     environment = Environment(str(Path("trac").resolve()), create=True, options=options)
     session = DetachedSession(environment, "ann")
     session.update({"name": "Änn Łee", "email": "ann@site.example"})
