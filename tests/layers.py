@@ -25,6 +25,7 @@ LAYERS = """
     viafoura.socks
     viafoura.transport
     viafoura.client user.jwks
+    user.jwks_by_kid
     viafoura.logouts viafoura.limits
     viafoura.logins
     viafoura.sessions

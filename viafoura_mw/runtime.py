@@ -1,6 +1,7 @@
 """The composition root: what both doors are made of, put together once from the settings."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -18,8 +19,9 @@ from viafoura_mw.response.request import RequestRules
 from viafoura_mw.settings import SERVE, THE_ENVIRONMENTS, Settings
 from viafoura_mw.sites import Hosts
 from viafoura_mw.user.frameworks.django import session_cookie
-from viafoura_mw.user.jwks import FetchedKeys
-from viafoura_mw.user.jwt import GivenKeys, Keys, Terms, Tokens, keys_of
+from viafoura_mw.user.jwks import FetchedKeys, Job, KeyServer
+from viafoura_mw.user.jwks_by_kid import KeysByKid
+from viafoura_mw.user.jwt import KID, GivenKeys, Keys, Terms, Tokens, keys_of
 from viafoura_mw.user.reader import UserReader
 from viafoura_mw.viafoura.client import CallTold, Viafoura
 from viafoura_mw.viafoura.sessions import Api, Sessions
@@ -134,7 +136,7 @@ def runtime_of(
         looks_at_every_response=bool(own_headers or settings.logout_paths or settings.debug_header),
         counts_pages=told is not None,
         is_for_frames=settings.cookie_samesite == "none",
-        tokens=_tokens_of(settings, sessions, notices),
+        tokens=tokens_of(settings, keys_for(settings, sessions.later, notices), notices),
         bridge=bridge_of(settings, notices, told) if settings.bridge else None,
     )
 
@@ -231,18 +233,25 @@ def bridge_of(settings: Settings, notices: Notices, told: SiteMetrics | None = N
     )
 
 
-def _tokens_of(settings: Settings, sessions: Sessions, notices: Notices) -> Tokens | None:
-    """What finds the tokens of ``jwt:`` sources; ``None`` where the settings have none."""
-    if not settings.jwt_algorithms:
-        return None
+def keys_for(settings: Settings, later: Callable[[Job], bool], notices: Notices) -> Keys | None:
+    """The keys of ``jwt:`` sources; ``None`` where the settings have none. ``later``: see :class:`FetchedKeys`."""
     algorithms = settings.jwt_algorithms
-    keys: Keys = FetchedKeys(settings.jwt_jwks_url, algorithms, sessions.later, notices)
+    if not algorithms:
+        return None
     if settings.jwt_key:
-        keys = GivenKeys(keys_of(settings.jwt_key, algorithms))
+        return GivenKeys(keys_of(settings.jwt_key, algorithms))
+    url = settings.jwt_jwks_url
+    return (KeysByKid if KID in url else FetchedKeys)(url, KeyServer(algorithms, notices), later)
+
+
+def tokens_of(settings: Settings, keys: Keys | None, notices: Notices) -> Tokens | None:
+    """What finds the tokens of ``jwt:`` sources; ``None`` where there are no keys."""
+    if keys is None:
+        return None
     terms = Terms(
         settings.jwt_cookie,
         settings.jwt_header,
-        algorithms,
+        settings.jwt_algorithms,
         settings.jwt_audience,
         settings.jwt_issuer,
         settings.jwt_leeway,

@@ -337,6 +337,14 @@ def _url(text: str) -> str:
     return text
 
 
+def _keys_url(text: str) -> str:
+    """The address of a JWKS, or of each key: there the key's id takes the place ``{kid}``, which chooses no host."""
+    fixed = text.replace(jwt.KID, "", 1)
+    if re.search("[{}]", fixed) or re.search("[{}]", urlsplit(_url(text)).netloc):
+        raise ValueError("may have {kid} once, in its path, where a key's id is to stand, and no other brace")
+    return text
+
+
 def _base_url(text: str) -> str:
     return _url(text).rstrip("/")
 
@@ -467,7 +475,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "VIAFOURA_JWT_COOKIE": _cookie_name,
     "VIAFOURA_JWT_HEADER": _token_header,
     "VIAFOURA_JWT_KEY": str,
-    "VIAFOURA_JWT_JWKS_URL": _url,
+    "VIAFOURA_JWT_JWKS_URL": _keys_url,
     "VIAFOURA_JWT_ALGORITHMS": _algorithms,
     "VIAFOURA_JWT_AUDIENCE": _words,
     "VIAFOURA_JWT_ISSUER": _words,
@@ -604,6 +612,11 @@ def _token_conflicts(settings: Settings) -> Iterator[str]:
         return
     if url and jwt.are_shared(algorithms):
         yield "VIAFOURA_JWT_ALGORITHMS has HS…, which needs a secret: set VIAFOURA_JWT_KEY, not VIAFOURA_JWT_JWKS_URL"
+    if jwt.KID in url and not settings.jwt_audience:
+        yield (
+            "VIAFOURA_JWT_AUDIENCE is not set, which VIAFOURA_JWT_JWKS_URL with {kid} needs: others have keys there "
+            "too (every AWS load balancer of a region); name yours by its ARN"
+        )
     if key:
         try:
             jwt.keys_of(key, algorithms)

@@ -1,18 +1,15 @@
 """The recipes of signed tokens, each with a token that is shaped as its provider's public documents say.
 
 The recipe's variables are set as they stand, but for the place of the keys: a server on loopback serves a JWKS at the
-path of the recipe's address, or a file has the recipe's PEM.
+path of the recipe's address, or a PEM at that of a key.
 """
 
 import base64
 import json
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,9 +18,12 @@ import pytest
 pytest.importorskip("jwt", reason="PyJWT is not installed")
 pytest.importorskip("cryptography", reason="cryptography is not installed")
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from tests.support.doors import HTML, PAGE, environ_of
+from tests.support.key_server import KeyServer, key_server
 from tests.support.recipes import RECIPES
-from tests.support.tokens import jwk, pair, public_pem, signed
+from tests.support.tokens import jwk, pair, pem_of, signed
 from viafoura_mw import Settings, wsgi
 from viafoura_mw.testing import SimulatedViafoura
 from viafoura_mw.testing.service import Account
@@ -37,7 +37,8 @@ class Provider:
     """What a provider signs, how, and whom Viafoura is to know by it; ``source``: its own documents.
 
     ``carrier``: the request header that has ``{token}``. ``keys``: what else its JWKS has. ``padded``: its base64 has
-    what RFC 7515 leaves out.
+    what RFC 7515 leaves out. ``gives_pem``: each key by itself. ``key``: another than that of its
+    kind.
     """
 
     source: str
@@ -51,11 +52,13 @@ class Provider:
     keys: tuple[Mapping[str, Any], ...] = ()
     beside: Mapping[str, Any] = field(default_factory=dict)
     padded: bool = False
+    gives_pem: bool = False
+    key: Any = None
 
     def token(self, **other: Any) -> str:
         now = int(time.time())
         claims = {**self.claims, **{name: now + shift for name, shift in self.times.items()}, **other}
-        key = pair(self.kind)
+        key = self.key or pair(self.kind)
         if not self.padded:
             return signed(claims, key, self.algorithm, **self.head)
         from jwt.algorithms import get_default_algorithms
@@ -156,45 +159,28 @@ PROVIDERS = {
         head={"typ": "JWT", "kid": "12345678-1234-1234-1234-123456789012", "signer": ARN, "client": "client-id"},
         times={"exp": 120},
         padded=True,
+        gives_pem=True,
     ),
 }
 
 
-@contextmanager
-def key_server(path: str, document: Mapping[str, Any]) -> Iterator[str]:
-    """The address of a server that serves a JWKS at ``path``, and nothing elsewhere."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = json.dumps(document).encode()
-            self.send_response(200 if self.path == path else 404)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args: Any) -> None: ...
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}{path}"
-        server.shutdown()
-
-
-@contextmanager
-def settings(title: str, provider: Provider, viafoura: SimulatedViafoura, folder: Path) -> Iterator[Settings]:
-    """The recipe's variables, with its keys where they can be had here."""
-    variables = dict(RECIPES[title].variables)
-    if "VIAFOURA_JWT_KEY_FILE" in variables:
-        pem = folder / "key.pem"
-        pem.write_text(public_pem(provider.kind))
-        variables["VIAFOURA_JWT_KEY_FILE"] = str(pem)
-        yield Settings.from_env({**viafoura.environ(), **variables})
-        return
+def published(provider: Provider) -> bytes:
+    """What a provider's key server answers."""
+    if provider.gives_pem:
+        return pem_of(provider.key or pair(provider.kind)).encode()
     own = jwk(provider.kind, provider.algorithm, kid=provider.head["kid"], use="sig", alg=provider.algorithm)
     others = [{**own, **other} for other in provider.keys]
+    return json.dumps({"keys": [*others, own], **provider.beside}).encode()
+
+
+@contextmanager
+def served(title: str, provider: Provider, viafoura: SimulatedViafoura) -> Iterator[tuple[Settings, KeyServer]]:
+    """The recipe's variables, with its keys where they can be had here."""
+    variables = dict(RECIPES[title].variables)
     path = urlsplit(variables["VIAFOURA_JWT_JWKS_URL"]).path
-    with key_server(path, {"keys": [*others, own], **provider.beside}) as url:
-        yield Settings.from_env({**viafoura.environ(), **variables, "VIAFOURA_JWT_JWKS_URL": url})
+    with key_server({path.format(kid=provider.head["kid"]): published(provider)}) as keys:
+        url = f"{keys.url}{path}"
+        yield Settings.from_env({**viafoura.environ(), **variables, "VIAFOURA_JWT_JWKS_URL": url}), keys
 
 
 def site(environ: Any, start_response: Any) -> list[bytes]:
@@ -208,17 +194,21 @@ def is_signed_in(app: Any, provider: Provider, token: str) -> bool:
     return b"data-uid" in b"".join(app(environ_of("GET", "/", headers), lambda *_: None))
 
 
+def is_soon_signed_in(app: Any, provider: Provider, token: str) -> bool:
+    """Whether it is, once the keys are there: they are fetched behind the pages' backs."""
+    until = time.monotonic() + PATIENCE
+    while not (signed_in := is_signed_in(app, provider, token)) and time.monotonic() < until:
+        time.sleep(0.02)
+    return signed_in
+
+
 @pytest.mark.parametrize("title", PROVIDERS)
-def test_signs_in_the_user_of_a_token(title: str, viafoura: SimulatedViafoura, tmp_path: Path) -> None:
+def test_signs_in_the_user_of_a_token(title: str, viafoura: SimulatedViafoura) -> None:
     """By the recipe's lines alone; one that has expired, is not theirs or is meant for others is not believed."""
     provider = PROVIDERS[title]
-    with settings(title, provider, viafoura, tmp_path) as made:
+    with served(title, provider, viafoura) as (made, _):
         app = wsgi.ViafouraMiddleware(site, made)
-        until = time.monotonic() + PATIENCE
-        while not is_signed_in(app, provider, provider.token()) and time.monotonic() < until:
-            time.sleep(0.02)  # the keys are fetched behind the pages' backs
-
-        assert is_signed_in(app, provider, provider.token())
+        assert is_soon_signed_in(app, provider, provider.token())
         (account,) = viafoura.users.values()
         assert account == Account(*provider.user, account.user_id)
         assert not is_signed_in(app, provider, provider.token(exp=1))
@@ -226,6 +216,26 @@ def test_signs_in_the_user_of_a_token(title: str, viafoura: SimulatedViafoura, t
         if made.jwt_issuer:
             assert not is_signed_in(app, provider, provider.token(iss="https://id.attacker.example"))
             assert not is_signed_in(app, provider, provider.token(aud="another-site"))
+
+
+def test_follows_the_keys_of_a_load_balancer(viafoura: SimulatedViafoura, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that AWS rotates is fetched when a token names it; what another account's load balancer signs is none."""
+    monkeypatch.setattr("viafoura_mw.user.jwks_by_kid.SLOT", 0.0)
+    title = "AWS Application Load Balancer"
+    old = PROVIDERS[title]
+    new = replace(old, head={**old.head, "kid": "rotated"}, key=ec.generate_private_key(ec.SECP256R1()))
+    other = replace(new, head={**new.head, "signer": ARN.replace("123456789012", "210987654321")})
+    with served(title, old, viafoura) as (made, keys):
+        app = wsgi.ViafouraMiddleware(site, made)
+        assert is_soon_signed_in(app, old, old.token())
+        keys.answers["/rotated"] = published(new)
+        assert not is_signed_in(app, other, other.token())
+        assert not is_signed_in(app, other, other.token(aud=ARN))
+        assert len(keys.asked) == 1
+        assert is_soon_signed_in(app, new, new.token())
+        assert is_signed_in(app, old, old.token())
+        assert not is_signed_in(app, other, other.token(aud=ARN))
+    assert keys.asked == [f"/{old.head['kid']}", "/rotated"]
 
 
 def test_every_recipe_of_a_provider_is_run() -> None:

@@ -10,17 +10,22 @@ from tests.support.readme import ROOT
 PAGE: Final = (ROOT / ".docs/recipes.md").read_text("utf-8")
 _SECTION: Final = re.compile(r"^### (?P<title>.+)\n(?P<text>(?:(?!^##).*\n)*)", re.MULTILINE)
 _BLOCK: Final = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_CODE: Final = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a recipe says is to be set, and the ``line`` that starts the site; that is empty where it names none."""
+    """What a recipe says is to be set, and the ``line`` that starts the site; that is empty where it names none.
+
+    ``code``: what it adds to the site, if anything.
+    """
 
     variables: dict[str, str]
     line: list[str]
+    code: str = ""
 
 
-def _recipe(block: str) -> Recipe:
+def _recipe(block: str, code: re.Match[str] | None) -> Recipe:
     variables: dict[str, str] = {}
     words: list[str] = []
     for line in block.splitlines():
@@ -31,12 +36,12 @@ def _recipe(block: str) -> Recipe:
     while words and re.match(r"[A-Z_]+=", words[0]):
         name, _, value = words.pop(0).partition("=")
         variables[name] = value
-    return Recipe(variables, words)
+    return Recipe(variables, words, code[1] if code else "")
 
 
 #: By their headings.
 RECIPES: Final = {
-    section["title"]: _recipe(block[1])
+    section["title"]: _recipe(block[1], _CODE.search(section["text"]))
     for section in _SECTION.finditer(PAGE)
     if (block := _BLOCK.search(section["text"]))
 }

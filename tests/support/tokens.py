@@ -29,8 +29,12 @@ CURVES: dict[str, Any] = {
 
 
 def public_pem(kind: str) -> str:
+    return pem_of(pair(kind))
+
+
+def pem_of(key: Any) -> str:
     form = serialization.PublicFormat.SubjectPublicKeyInfo
-    pem: bytes = pair(kind).public_key().public_bytes(serialization.Encoding.PEM, form)
+    pem: bytes = key.public_key().public_bytes(serialization.Encoding.PEM, form)
     return pem.decode()
 
 
@@ -38,6 +42,11 @@ def jwk(kind: str, algorithm: str, **members: Any) -> dict[str, Any]:
     made: dict[str, Any] = jwt.algorithms.get_default_algorithms()[algorithm].to_jwk(
         pair(kind).public_key(), as_dict=True
     )
+    return {**made, **members}
+
+
+def private_jwk(kind: str, algorithm: str, **members: Any) -> dict[str, Any]:
+    made: dict[str, Any] = jwt.algorithms.get_default_algorithms()[algorithm].to_jwk(pair(kind), as_dict=True)
     return {**made, **members}
 
 

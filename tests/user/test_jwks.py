@@ -14,12 +14,12 @@ pytest.importorskip("jwt", reason="PyJWT is not installed")
 pytest.importorskip("cryptography", reason="cryptography is not installed")
 
 from tests.support.doors import HTML, PAGE, call, environ_of, scope_of
-from tests.support.tokens import jwk, pair, signed
+from tests.support.tokens import jwk, pair, private_jwk, signed
 from viafoura_mw import Settings, asgi, wsgi
 from viafoura_mw.errors import ViafouraUnavailable
 from viafoura_mw.log import Notices
 from viafoura_mw.testing import SimulatedViafoura
-from viafoura_mw.user.jwks import LIMIT, MAX_AGE, PAUSE, FetchedKeys, Job
+from viafoura_mw.user.jwks import LIMIT, MAX_AGE, PAUSE, FetchedKeys, Job, KeyServer
 from viafoura_mw.user.jwt import Terms, Tokens
 from viafoura_mw.viafoura import workers
 from viafoura_mw.viafoura.transport import Answer, Transport
@@ -71,14 +71,8 @@ def server() -> Server:
 @pytest.fixture
 def keys(clock: Clock, server: Server) -> FetchedKeys:
     """Keys whose fetch is over as soon as it was asked for."""
-    return FetchedKeys(
-        "https://id.example/keys",
-        ["RS256"],
-        lambda job: job(None) is None,
-        Notices(clock),
-        clock=clock,
-        transport=lambda: server,
-    )
+    asked = KeyServer(["RS256"], Notices(clock), lambda: server)
+    return FetchedKeys("https://id.example/keys", asked, lambda job: job(None) is None, clock=clock)
 
 
 def kids(found: Any) -> list[str | None]:
@@ -135,6 +129,7 @@ FAILURES = {
     "nested": Answer(200, {}, b'{"keys":' * 20_000),
     "no keys": Answer(200, {}, b'{"keys": []}'),
     "no set": Answer(200, {}, b"[]"),
+    "private keys": Answer(200, {}, json.dumps({"keys": [private_jwk("RSA", "RS256", kid="a")]}).encode()),
     "not found": Answer(404, {}, key_set("x").body),
 }
 
@@ -173,9 +168,8 @@ def test_are_fetched_again_after_a_first_failure(keys: FetchedKeys, server: Serv
 def test_the_log_tells_no_keys_yet_from_another_key(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     """The first token of each process goes without: nothing is wrong with the settings then."""
     jobs: list[Job] = []
-    some = FetchedKeys(
-        "https://id.example/keys", ["RS256"], lambda job: bool(jobs.append(job)), Notices(), transport=lambda: server
-    )
+    asked = KeyServer(["RS256"], Notices(), lambda: server)
+    some = FetchedKeys("https://id.example/keys", asked, lambda job: bool(jobs.append(job)))
     tokens = Tokens(Terms("token", "", ("RS256",)), some, Notices())
     server.answer = key_set("a")
     tokens.claims(signed({"sub": "ann"}, pair("RSA"), "RS256", kid="a"))
@@ -191,9 +185,8 @@ def test_the_log_tells_no_keys_yet_from_another_key(server: Server, caplog: pyte
 def test_are_fetched_within_bounds(limit: float | None, seconds: float, server: Server) -> None:
     """Ten seconds in all, or what there is where no thread can run."""
     jobs: list[Job] = []
-    some = FetchedKeys(
-        "https://id.example/keys", ["RS256"], lambda job: bool(jobs.append(job)), Notices(), transport=lambda: server
-    )
+    asked = KeyServer(["RS256"], Notices(), lambda: server)
+    some = FetchedKeys("https://id.example/keys", asked, lambda job: bool(jobs.append(job)))
     server.answer = key_set("a")
     some.find("a")
     before = time.monotonic()
@@ -246,7 +239,7 @@ def serving(body: bytes) -> Iterator[Id]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = False
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     state.url = f"http://127.0.0.1:{server.server_port}"
     try:
@@ -277,13 +270,8 @@ def test_a_set_without_end_is_not_read(caplog: pytest.LogCaptureFixture) -> None
     member = json.dumps(jwk("RSA", "RS256", kid="a"))
     with serving(f'{{"keys": [{", ".join([member] * 5000)}]}}'.encode()) as provider:
         transport = Transport()
-        some = FetchedKeys(
-            f"{provider.url}/keys",
-            ["RS256"],
-            lambda job: job(None) is None,
-            Notices(),
-            transport=lambda: transport,
-        )
+        asked = KeyServer(["RS256"], Notices(), lambda: transport)
+        some = FetchedKeys(f"{provider.url}/keys", asked, lambda job: job(None) is None)
         assert (kids(some.find("a")), kids(some.find("a"))) == ([], [])
         transport.close()
     assert caplog.messages[0].startswith("VIAFOURA_JWT_JWKS_URL: no keys could be had (")
@@ -327,14 +315,15 @@ def through(door: str, settings: Settings) -> tuple[Page, Any]:
     return get_asgi, other
 
 
-def settings_of(viafoura: SimulatedViafoura, provider: Id) -> Settings:
+def settings_of(viafoura: SimulatedViafoura, provider: Id, path: str) -> Settings:
     return Settings.from_env(
         {
             **viafoura.environ(),
             "VIAFOURA_USER": "off",
             "VIAFOURA_USER_ID": "jwt:sub",
             "VIAFOURA_JWT_HEADER": "Authorization",
-            "VIAFOURA_JWT_JWKS_URL": f"{provider.url}/keys",
+            "VIAFOURA_JWT_JWKS_URL": f"{provider.url}{path}",
+            "VIAFOURA_JWT_AUDIENCE": "site",
             "VIAFOURA_JWT_ALGORITHMS": "RS256",
             "VIAFOURA_TIMEOUT": "30",
         }
@@ -342,18 +331,19 @@ def settings_of(viafoura: SimulatedViafoura, provider: Id) -> Settings:
 
 
 @pytest.mark.parametrize("door", ["wsgi", "asgi"])
-def test_a_server_that_hangs_delays_no_page(door: str) -> None:
+@pytest.mark.parametrize("path", ["/keys", "/keys/{kid}"])
+def test_a_server_that_hangs_delays_no_page(path: str, door: str) -> None:
     """Pages are served while the keys are still to come, and signed in once they have."""
-    token = signed({"sub": "ann"}, pair("RSA"), "RS256", kid="a")
+    token = signed({"sub": "ann", "aud": "site"}, pair("RSA"), "RS256", kid="a")
     with SimulatedViafoura() as viafoura, serving(key_set("a").body) as provider:
-        get, _ = through(door, settings_of(viafoura, provider))
+        get, _ = through(door, settings_of(viafoura, provider, path))
         provider.may_answer.clear()
         assert [get(token), get(token)] == [PAGE, PAGE]
         assert provider.came.wait(30)
         assert get(token) == PAGE  # the server has been asked, and has not answered
         provider.may_answer.set()
         assert b"data-uid" in _once_it_changes(get, token)
-        assert (provider.paths, viafoura.count("login")) == (["/keys"], 1)
+        assert (provider.paths, viafoura.count("login")) == ([path.format(kid="a")], 1)
 
 
 def _once_it_changes(get: Page, token: str) -> bytes:
@@ -366,14 +356,17 @@ def _once_it_changes(get: Page, token: str) -> bytes:
     return PAGE
 
 
-def test_keys_are_fetched_when_the_page_has_left_where_no_thread_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("path", ["/keys", "/keys/{kid}"])
+def test_keys_are_fetched_when_the_page_has_left_where_no_thread_runs(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By whoever closes it."""
-    for module in ("viafoura_mw.user.jwks", "viafoura_mw.viafoura.workers"):
+    for module in ("viafoura_mw.user.jwks", "viafoura_mw.user.jwks_by_kid", "viafoura_mw.viafoura.workers"):
         monkeypatch.setattr(f"{module}.threads_run", lambda: False)
     assert not workers.threads_run()
-    token = signed({"sub": "ann"}, pair("RSA"), "RS256", kid="a")
+    token = signed({"sub": "ann", "aud": "site"}, pair("RSA"), "RS256", kid="a")
     with SimulatedViafoura() as viafoura, serving(key_set("a").body) as provider:
-        get, _ = through("wsgi", settings_of(viafoura, provider))
+        get, _ = through("wsgi", settings_of(viafoura, provider, path))
         assert get(token) == PAGE
-        assert provider.paths == ["/keys"]
+        assert provider.paths == [path.format(kid="a")]
         assert b"data-uid" in get(token)

@@ -74,6 +74,12 @@ def test_may_be_none() -> None:
         ({"KEY": public_pem("RSA")}, "VIAFOURA_JWT_KEY is a PEM, which is no shared secret"),
         ({"KEY": "", "JWKS_URL": URL}, "VIAFOURA_JWT_ALGORITHMS has HS…, which needs a secret"),
         ({"KEY": "", "JWKS_URL": "http://id.example/", "ALGORITHMS": "RS256"}, "VIAFOURA_JWT_JWKS_URL must begin"),
+        ({"KEY": "", "JWKS_URL": f"{URL}/{{KID}}", "ALGORITHMS": "ES256"}, "VIAFOURA_JWT_JWKS_URL may have {kid} once"),
+        ({"KEY": "", "JWKS_URL": f"{URL}/{{kid}}/{{kid}}"}, "VIAFOURA_JWT_JWKS_URL may have {kid} once"),
+        ({"KEY": "", "JWKS_URL": "https://{kid}.example/"}, "VIAFOURA_JWT_JWKS_URL may have {kid} once, in its path"),
+        ({"KEY": "", "JWKS_URL": f"{URL}?kid={{kid}}"}, "VIAFOURA_JWT_JWKS_URL must be a URL without a user, a query"),
+        ({"KEY": "", "JWKS_URL": "http://id.example/{kid}"}, "VIAFOURA_JWT_JWKS_URL must begin with https://"),
+        ({"KEY": "", "JWKS_URL": f"{URL}/{{kid}}", "ALGORITHMS": "ES256"}, "VIAFOURA_JWT_AUDIENCE is not set"),
         ({"LEEWAY": "-1"}, "VIAFOURA_JWT_LEEWAY must be a number of seconds"),
     ],
 )

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from viafoura_mw.commands import GREEN, RED, YELLOW, bridge, coloured, complain, say
 from viafoura_mw.commands.asking import Question, question
 from viafoura_mw.commands.checks import Check, Checks, State, each
+from viafoura_mw.commands.keys import keys_checks
 from viafoura_mw.commands.page import page_checks
 from viafoura_mw.environment import read_file
 from viafoura_mw.errors import (
@@ -39,10 +40,10 @@ from viafoura_mw.viafoura.client import Session
 SUMMARY: Final = "check the environment, and ask Viafoura for a token"
 DESCRIPTION: Final = (
     "Check what the environment says: the settings, the application if VIAFOURA_APP names one, where the user will be "
-    "read, and whether Viafoura gives a token. With --page also ask the application for a page, in this process, and "
-    "say whether the tag is there, by what the user was read, and what would happen; it makes no login and no logout. "
-    "One line for each check; no secret, session, token or user's detail is shown. Exit code: 0 if nothing failed, 1 "
-    "if something did, 2 if the options are wrong."
+    "read, whether the keys of signed tokens can be had, and whether Viafoura gives a token. With --page also ask the "
+    "application for a page, in this process, and say whether the tag is there, by what the user was read, and what "
+    "would happen; it makes no login and no logout. One line for each check; no secret, session, token or user's "
+    "detail is shown. Exit code: 0 if nothing failed, 1 if something did, 2 if the options are wrong."
 )
 EXAMPLES: Final = (
     "viafoura-mw check",
@@ -177,6 +178,7 @@ def _of_users(
     for host, of_site in wanted:
         if of_site.enabled:
             yield from _named(host, _user(of_site, loaded))
+            yield from _named(host, keys_checks(of_site))
     if asked and settings.enabled:
         yield from _asked_for(asked, settings, loaded)
     elif asked:

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from viafoura_mw.commands.asking import LONGEST, PATIENCE, PEER, Answer, NoAnswer, Question, ask_asgi, ask_wsgi
 from viafoura_mw.commands.checks import Check, Checks, State
+from viafoura_mw.commands.keys import patient_tokens
 from viafoura_mw.commands.preview import SESSION, USER_ID, reason
 from viafoura_mw.commands.reading import Noted, NotingReader
 from viafoura_mw.loading import described, door
@@ -133,7 +134,8 @@ def _composed(
 
     runtime = compose(settings)
     readers.append(NotingReader(runtime.reader, settings, lambda other: compose(other).reader))
-    return dataclasses.replace(runtime, reader=cast(UserReader, readers[-1]))
+    tokens = patient_tokens(settings, runtime.notices)
+    return dataclasses.replace(runtime, reader=cast(UserReader, readers[-1]), tokens=tokens)
 
 
 def _asked_reader(readers: list[NotingReader]) -> NotingReader:

@@ -1,10 +1,10 @@
 """The keys of ``VIAFOURA_JWT_JWKS_URL``: fetched in the background, never by a page, and kept while none newer is had.
 
 They are fetched at the first token, then when they are an hour old, for a ``kid`` that they do not have, and after a
-failure: at most once a minute in all, whatever visitors send.
+failure: at most once a minute in all, whatever visitors send. Where each key has an address of its own, see
+:mod:`viafoura_mw.user.jwks_by_kid`.
 """
 
-import json
 import logging
 import threading
 import time
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from viafoura_mw.errors import ViafouraUnavailable
 from viafoura_mw.log import Notices
 from viafoura_mw.per_process import PerProcess
-from viafoura_mw.user.jwt import Key, keys_of_set, matching
+from viafoura_mw.user.jwt import Key, matching, published
 from viafoura_mw.viafoura.workers import threads_run
 
 if TYPE_CHECKING:
@@ -43,6 +43,62 @@ def _transport() -> Transport:
     return Transport()
 
 
+class NoKeys(Exception):
+    """A key server gave no keys, for a ``reason`` that can be logged; ``status``: its answer's, if there was one."""
+
+    def __init__(self, reason: str, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+
+
+@dataclass(slots=True, eq=False)
+class _Connections:
+    """What belongs to one process."""
+
+    transport: Transport | None = None
+
+
+class KeyServer:
+    """What keys for these ``algorithms`` are fetched from."""
+
+    def __init__(
+        self, algorithms: Iterable[str], notices: Notices, transport: Callable[[], Transport] = _transport
+    ) -> None:
+        self._algorithms = frozenset(algorithms)
+        self._notices = notices
+        self._transport = transport
+        self._here: PerProcess[_Connections] = PerProcess(_Connections)
+
+    def keys(self, url: str, limit: float | None) -> tuple[Key, ...]:
+        """Those at ``url``, of which there is one at least; ``limit``: seconds. Raises :class:`NoKeys`."""
+        try:
+            return self._answered(url, time.monotonic() + (LIMIT if limit is None else limit))
+        except NoKeys as error:
+            failure = error
+        except ViafouraUnavailable as error:
+            failure = NoKeys(error.reason)
+        except Exception as error:
+            failure = NoKeys(type(error).__name__)
+        raise failure  # out here, so that it has no context, and nothing is told through one
+
+    def tell(self, failure: NoKeys) -> None:
+        """Say in the log that there are no newer keys."""
+        sentence = "VIAFOURA_JWT_JWKS_URL: no keys could be had (%s); those at hand serve on"
+        self._notices.tell("jwks", logging.WARNING, sentence, failure.reason)
+
+    def _answered(self, url: str, deadline: float) -> tuple[Key, ...]:
+        here = self._here.get()
+        here.transport = here.transport or self._transport()
+        answer = here.transport.get(url, deadline)
+        if answer.status != 200:  # a redirect is not followed: it would lead to keys that the site has not named
+            raise NoKeys(f"status {answer.status}", answer.status)
+        try:
+            return published(answer.body, self._algorithms)
+        except ValueError as error:
+            raise NoKeys(f"an answer that {error}", answer.status) from None
+
+
 @dataclass(slots=True, eq=False)
 class _Here:
     """What belongs to one process."""
@@ -50,12 +106,11 @@ class _Here:
     keys: tuple[Key, ...] = ()
     since: float = float("-inf")
     tried: float = float("-inf")
-    transport: Transport | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class FetchedKeys:
-    """The keys at ``url`` for these ``algorithms``.
+    """The keys at ``url``.
 
     ``later`` takes a job for which no page waits, and says whether it did. ``clock``: seconds that only grow.
     """
@@ -63,19 +118,15 @@ class FetchedKeys:
     def __init__(
         self,
         url: str,
-        algorithms: Iterable[str],
+        server: KeyServer,
         later: Callable[[Job], bool],
-        notices: Notices,
         *,
         clock: Callable[[], float] = time.monotonic,
-        transport: Callable[[], Transport] = _transport,
     ) -> None:
         self._url = url
-        self._algorithms = frozenset(algorithms)
+        self._server = server
         self._later = later
-        self._notices = notices
         self._clock = clock
-        self._transport = transport
         self._here: PerProcess[_Here] = PerProcess(_Here)
 
     @property
@@ -100,27 +151,8 @@ class FetchedKeys:
 
     def _fetch(self, limit: float | None) -> None:
         here = self._here.get()
-        deadline = time.monotonic() + (LIMIT if limit is None else limit)
         try:
-            here.transport = here.transport or self._transport()
-            here.keys = self._usable(here.transport.get(self._url, deadline))
+            here.keys = self._server.keys(self._url, limit)
             here.since = self._clock()
-        except ViafouraUnavailable as error:
-            self._tell(error.reason)
-        except Exception as error:
-            self._tell(type(error).__name__)
-
-    def _usable(self, answer: "Answer") -> tuple[Key, ...]:
-        if answer.status != 200:  # a redirect is not followed: it would lead to keys that the site has not named
-            raise ViafouraUnavailable(f"status {answer.status}")
-        try:
-            keys = keys_of_set(json.loads(answer.body), self._algorithms)
-        except (ValueError, RecursionError):
-            raise ViafouraUnavailable("an answer that is no JWKS") from None
-        if not keys:
-            raise ViafouraUnavailable("an answer without a key for VIAFOURA_JWT_ALGORITHMS")
-        return keys
-
-    def _tell(self, reason: str) -> None:
-        sentence = "VIAFOURA_JWT_JWKS_URL: no keys could be had (%s); those at hand serve on"
-        self._notices.tell("jwks", logging.WARNING, sentence, reason)
+        except NoKeys as error:
+            self._server.tell(error)

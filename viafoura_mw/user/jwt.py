@@ -29,6 +29,9 @@ MAX_TOKEN: Final = 16_384  # characters: twice what servers take of a header
 MAX_KEYS: Final = 64  # of one set
 MIN_SECRET: Final = 16  # characters; what is shorter can be guessed, and then anybody could be anybody
 
+#: The place of a key's id in ``VIAFOURA_JWT_JWKS_URL``, where each key has an address of its own.
+KID: Final = "{kid}"
+
 _HMAC: Final = ("HS256", "HS384", "HS512")
 _RSA: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _CURVES: Final = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "secp256k1": "ES256K"}  # RFC 7518 §3.4, 8812
@@ -37,6 +40,7 @@ _ASYMMETRIC: Final = (*_RSA, *_CURVES.values(), "EdDSA")
 ALGORITHMS: Final = (*_HMAC, *_ASYMMETRIC)
 _BEARER: Final = re.compile(r"bearer +", re.IGNORECASE)  # RFC 6750 §2.1; RFC 9110 §11.1: in any case
 _PEM: Final = "-----BEGIN "
+_PUBLIC_PEM: Final = re.compile(r"-----BEGIN (RSA |)PUBLIC KEY-----[A-Za-z0-9+/=\s]++-----END \1PUBLIC KEY-----")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -129,6 +133,26 @@ def keys_of(text: str, algorithms: Iterable[str]) -> tuple[Key, ...]:
     return keys
 
 
+def published(body: bytes, algorithms: Iterable[str]) -> tuple[Key, ...]:
+    """The keys that a key server's answer gives: a JWKS, a JWK or the PEM of one public key.
+
+    Raises ``ValueError`` with the end of a sentence. A key of which the private half is in the answer is everybody's,
+    and none.
+    """
+    wanted = frozenset(algorithms)
+    text = body.decode("utf-8", "replace").strip()
+    if _PUBLIC_PEM.fullmatch(text):
+        keys = _of_pem(text, wanted)
+    else:
+        try:
+            keys = keys_of_set(json.loads(text), wanted, may_be_private=False)
+        except (ValueError, RecursionError):
+            raise ValueError("is neither a JWKS nor a public key's PEM") from None
+    if not keys:
+        raise ValueError("has no public key for VIAFOURA_JWT_ALGORITHMS")
+    return keys
+
+
 def known_algorithms() -> Mapping[str, Any]:
     """PyJWT's algorithms by their names. Raises ``ValueError`` with the end of a sentence where it is not installed."""
     try:
@@ -165,7 +189,7 @@ def _curve(key: Any) -> str | None:
     return names.get(curve.name, "") if curve is not None else None
 
 
-def keys_of_set(document: Any, algorithms: Iterable[str]) -> tuple[Key, ...]:
+def keys_of_set(document: Any, algorithms: Iterable[str], *, may_be_private: bool = True) -> tuple[Key, ...]:
     """The keys of a JWKS (RFC 7517 §5), or of a single JWK, that can be used; others are passed over."""
     if not isinstance(document, Mapping):
         return ()
@@ -173,7 +197,10 @@ def keys_of_set(document: Any, algorithms: Iterable[str]) -> tuple[Key, ...]:
     if not isinstance(members, list):
         return ()
     wanted, known = frozenset(algorithms), known_algorithms()
-    made = (_of_member(member, wanted, known) for member in members[:MAX_KEYS] if isinstance(member, Mapping))
+    usable = (
+        member for member in members[:MAX_KEYS] if isinstance(member, Mapping) and (may_be_private or "d" not in member)
+    )
+    made = (_of_member(member, wanted, known) for member in usable)
     return tuple(key for key in made if key is not None)
 
 
@@ -297,12 +324,13 @@ class Tokens:
             raise _Refused("its algorithm is none of VIAFOURA_JWT_ALGORITHMS")
         if "crit" in head or "b64" in head:  # RFC 7515 §4.1.11: what is not understood must be refused
             raise _Refused("it demands what is not understood")
-        self._expect_signed(signed.encode("ascii"), _decoded(signature), head["alg"], head.get("kid"))
         claims = json.loads(payload)
         if not isinstance(claims, dict):
             raise _Refused("it claims nothing")
         self._expect_current(claims)
         self._expect_ours(claims, head)
+        # Last, so that what is not for this site has no key fetched; and nothing is believed before.
+        self._expect_signed(signed.encode("ascii"), _decoded(signature), head["alg"], head.get("kid"))
         return claims
 
     def _expect_signed(self, signed: bytes, signature: bytes, algorithm: str, kid: Any) -> None:
@@ -326,9 +354,13 @@ class Tokens:
             raise _Refused("it is not valid yet: look at the clocks")
 
     def _expect_ours(self, claims: Mapping[str, Any], head: Mapping[str, Any]) -> None:
-        """RFC 7519 §4.1.1, §4.1.3. AWS's load balancer names no audience, but itself in the signed head: ``signer``."""
+        """RFC 7519 §4.1.1, §4.1.3. AWS's load balancer names itself in the signed head, as ``signer``.
+
+        That is its audience then, whatever ``aud`` claims: the load balancer copies the claims from the identity
+        provider, which in another account's load balancer, with keys at the same address, is another's to choose.
+        """
         terms = self._terms
-        audience = claims.get("aud", head.get("signer"))
+        audience = head.get("signer", claims.get("aud"))
         audiences = audience if isinstance(audience, list) else [audience]
         if terms.audience and not any(one in terms.audience for one in audiences if isinstance(one, str)):
             raise _Refused("it is for another audience")

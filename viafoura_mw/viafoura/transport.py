@@ -53,7 +53,9 @@ _HEADERS: Final = {
     "Content-Type": "application/x-www-form-urlencoded",
     "User-Agent": "viafoura-mw",
 }
-_HEADERS_OF_GET: Final = {name: value for name, value in _HEADERS.items() if name != "Content-Type"}
+_HEADERS_OF_GET: Final = {name: value for name, value in _HEADERS.items() if name != "Content-Type"} | {
+    "Accept": "*/*"  # keys come as JSON, or as a PEM
+}
 
 _Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from datasette import Response, hookimpl
 
-from tests.recipes.common import ANN, COUNTED, TAG
+from tests.recipes.common import ANN, COUNTED, TAG, count_sql
 
 
 async def page() -> Response:
@@ -35,3 +35,8 @@ async def sign_out() -> Response:
 def register_routes() -> list[tuple[str, Any]]:
     pages = [("^/$", page), ("^/json$", data), ("^/bare/$", page), ("^/bare/json$", data)]
     return [*pages, ("^/in$", sign_in), ("^/out$", sign_out), ("^/seen$", seen)]
+
+
+@hookimpl
+def prepare_connection(conn: Any) -> None:
+    conn.set_trace_callback(count_sql)

@@ -1,4 +1,4 @@
-"""fastapi-users over SQLAlchemy, with a cookie and a signed token, as its documentation has it."""
+"""fastapi-users over SQLAlchemy, with a cookie and a signed token, as the recipe has it."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -8,13 +8,14 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI
 from fastapi.responses import HTMLResponse
 from fastapi_users import BaseUserManager, FastAPIUsers, UUIDIDMixin
-from fastapi_users.authentication import AuthenticationBackend, CookieTransport, JWTStrategy
+from fastapi_users.authentication import AuthenticationBackend, CookieTransport
 from fastapi_users.db import SQLAlchemyBaseUserTableUUID, SQLAlchemyUserDatabase
 from fastapi_users.password import PasswordHelper
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import StaticPool
+from strategy import DetailedStrategy
 
 from tests.recipes.common import COUNTED, SECRET, TAG, count_sql
 
@@ -27,7 +28,7 @@ class Base(DeclarativeBase):
 
 
 class User(SQLAlchemyBaseUserTableUUID, Base):
-    pass
+    name: Mapped[str] = mapped_column(default="Ann")
 
 
 class UserManager(UUIDIDMixin, BaseUserManager[User, uuid.UUID]):
@@ -42,7 +43,7 @@ async def get_user_manager() -> AsyncIterator[UserManager]:
 backend: Any = AuthenticationBackend(
     name="jwt",
     transport=CookieTransport(cookie_secure=False),
-    get_strategy=lambda: JWTStrategy(secret=SECRET, lifetime_seconds=3600),
+    get_strategy=lambda: DetailedStrategy(secret=SECRET, lifetime_seconds=3600),
 )
 users = FastAPIUsers[User, uuid.UUID](get_user_manager, [backend])
 

@@ -7,9 +7,9 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from sqladmin import Admin, BaseView, expose
 from sqladmin.authentication import AuthenticationBackend
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
 
-from tests.recipes.common import ANN, COUNTED, TAG
+from tests.recipes.common import ANN, COUNTED, TAG, count_sql
 
 templates = Path(__file__).with_name("templates") / "sqladmin"
 templates.mkdir(parents=True, exist_ok=True)
@@ -48,10 +48,12 @@ def seen() -> dict[str, int]:
     return dict(COUNTED)
 
 
+engine = create_engine("sqlite://")
+event.listen(engine, "before_cursor_execute", lambda *args: count_sql(args[2]))
 for base_url in ("/admin", "/bare/admin"):
     admin = Admin(
         app,
-        create_engine("sqlite://"),
+        engine,
         base_url=base_url,
         authentication_backend=Backend(secret_key="secret"),
         templates_dir=str(templates.parent),
