@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.servers import ROOT, environ_of_process
+from tests.support.thoroughness import matrix
 from viafoura_mw.testing import SimulatedViafoura
 
 #: What the bridge is told on its own address, by a reader who is signed in and by nobody.
@@ -24,6 +25,7 @@ SITES = [
 ]
 
 
+@matrix
 @pytest.mark.parametrize("user_path", ["", "/"])
 @pytest.mark.parametrize(("door", "site", "preset", "on_own_path"), SITES)
 def test_knows_who_is_reading(

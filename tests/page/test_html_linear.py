@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 
 from tests.support.html_hostile import FAMILIES, TAG
+from tests.support.thoroughness import matrix
 from viafoura_mw.page.html import Scanner, body, find, references, tokenizer, tokens
 
 # Not ICON: where it fails, it has only looked at shapes, which are all passed before the next one is tried.
@@ -85,6 +86,7 @@ def scanned(page: bytes, size: int) -> None:
     scanner.end()
 
 
+@matrix
 @pytest.mark.parametrize("size", [None, 1, 100])
 @pytest.mark.parametrize("name", FAMILIES)
 def test_work_grows_with_the_page(name: str, size: int | None, work: Work) -> None:
@@ -104,6 +106,7 @@ def test_work_grows_with_the_page(name: str, size: int | None, work: Work) -> No
     assert counts[1] <= 16_000 * 60
 
 
+@matrix
 @pytest.mark.skipif(sys.version_info < (3, 11, 5), reason="greedy groups keep a mark for each turn; see html/tokens.py")
 @pytest.mark.parametrize("size", [None, 16_384])
 @pytest.mark.parametrize("name", FAMILIES)
