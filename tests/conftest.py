@@ -53,6 +53,7 @@ _BRIDGE_IN_A_BROWSER = ("boot", "page", "in_step", "sign_in", "tracking", "behin
 MARKS = {
     "server": (
         "tests/servers/",
+        "tests/doors/test_bridge_frameworks.py",
         "tests/recipes/test_stacks.py",
         "tests/project/test_samples.py",
         "tests/project/test_readme_commands.py",

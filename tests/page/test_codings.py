@@ -197,7 +197,7 @@ def _theirs(coding: str) -> tuple[Callable[[bytes], bytes], Callable[[bytes], by
 def test_makes_everything_readable_that_was_flushed(coding: str) -> None:
     """Each part is decoded in full as soon as it comes, if it was flushed, even byte by byte."""
     writer, reader = encoder(coding), decoder(coding)
-    for part in (b"<html>", b"x", PAGE, b"</html>"):
+    for part in (b"<html>", b"x", PAGE[:50_000], b"</html>"):
         sent = writer.encode(part) + writer.flush()
         assert b"".join(piece for byte in chunks(sent, 1) for piece in content(reader, byte)) == part
 
@@ -235,9 +235,9 @@ def test_decodes_deflate_with_and_without_its_wrapping(wbits: int, size: int) ->
 def test_decodes_every_member_of_a_gzip_body(size: int) -> None:
     """gzip's members are one text, with headers of any kind, empty ones among them."""
     named = b"\x1f\x8b\x08\x08\0\0\0\0\0\x03name\0" + gzip.compress(b"b")[10:]
-    body = gzip.compress(b"a") + gzip.compress(b"") + named + gzip.compress(PAGE)
+    body = gzip.compress(b"a") + gzip.compress(b"") + named + gzip.compress(PAGE[:50_000])
 
-    assert decoded("gzip", body, size) == b"ab" + PAGE
+    assert decoded("gzip", body, size) == b"ab" + PAGE[:50_000]
 
 
 @matrix
