@@ -6,11 +6,13 @@ is said where a test is written: cases that are multiplied by :data:`matrix`, nu
 
 import os
 from collections import Counter
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, TypeVar
 
 import hypothesis
 import pytest
+
+Case = TypeVar("Case", bound=Hashable)
 
 PROFILE: Final = os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "inner")
 TRIES_EVERYTHING: Final = PROFILE == "ci"
@@ -30,26 +32,30 @@ def tries(count: int) -> int:
 
 def sampled(items: Iterable[pytest.Item]) -> list[pytest.Item]:
     """The tests without those cases of a :data:`matrix` whose values others have."""
-    kept = []
+    kept: list[pytest.Item] = []
     matrices: dict[str, list[pytest.Function]] = {}
     for item in items:
         if isinstance(item, pytest.Function) and item.get_closest_marker(matrix.name):
             matrices.setdefault(item.nodeid.partition("[")[0], []).append(item)
         else:
             kept.append(item)
-    return [*kept, *(case for cases in matrices.values() for case in _of_each_value(cases))]
+    for cases in matrices.values():
+        # By identity: some values are functions, and some equal others.
+        kept += of_each_value(
+            {case: [(name, id(value)) for name, value in case.callspec.params.items()] for case in cases}
+        )
+    return kept
 
 
-def _of_each_value(cases: list[pytest.Function]) -> Iterable[pytest.Function]:
-    """Cases in which each value of each argument is; values that fewer of them have come first."""
-    tried: Counter[tuple[str, int]] = Counter()
-    # By identity: some values are functions, and some equal others.
-    values = {case: [(name, id(value)) for name, value in case.callspec.params.items()] for case in cases}
+def of_each_value(cases: Mapping[Case, Sequence[Hashable]]) -> Iterator[Case]:
+    """Cases that together have each value that any has, those first whose values are the rarest so far."""
+    tried: Counter[Hashable] = Counter()
+    values = {**cases}
     while missing := {value for each in values.values() for value in each} - tried.keys():
         case = max(values, key=lambda each: (len(missing.intersection(values[each])), -_uses(values[each], tried)))
         tried.update(values.pop(case))
         yield case
 
 
-def _uses(values: Iterable[tuple[str, int]], tried: Counter[tuple[str, int]]) -> int:
+def _uses(values: Sequence[Hashable], tried: Counter[Hashable]) -> int:
     return sum(tried[value] for value in values)
