@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.support.commands import Lines, run
-from tests.support.thoroughness import matrix
 from viafoura_mw import __main__ as command
 from viafoura_mw.commands import asking, page
 from viafoura_mw.commands.asking import Question, question
@@ -421,6 +420,7 @@ SITES_WITHOUT_USERS = {
 }
 
 
+@pytest.mark.server
 class TestNobody:
     """``check`` where nobody can ever be read."""
 
@@ -509,7 +509,7 @@ urlpatterns = [path("", lambda request: HttpResponse("<script id=viafoura-platfo
 """
 
 
-@matrix
+@pytest.mark.server
 @pytest.mark.parametrize("interface", ["wsgi", "asgi"])
 @pytest.mark.parametrize(("page", "code"), [("https://site.example/", 0), ("/", 1)])
 def test_asks_django_by_either_interface(interface: str, page: str, code: int, tmp_path: Path) -> None:
