@@ -1,7 +1,7 @@
 """The house from the ground up, by its code. ``python -m tests.layers`` prints each room, and whom it imports."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from importlib.util import resolve_name
 from pathlib import Path
 
@@ -72,17 +72,20 @@ def _modules() -> dict[str, ast.Module]:
 MODULES = _modules()
 
 
-def imports_of(name: str) -> Iterator[str]:
+@cache
+def imports_of(name: str) -> frozenset[str]:
     """The dotted names of all modules that a module imports, at any depth of its code."""
     is_package = (ROOT.parent / name.replace(".", "/") / "__init__.py").exists()
     package = name if is_package else name.rpartition(".")[0]
+    found: set[str] = set()
     for node in ast.walk(MODULES[name]):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             source = resolve_name("." * node.level + (node.module or ""), package)
             inner = [f"{source}.{alias.name}" for alias in node.names]
-            yield from (module if module in MODULES else source for module in inner)
+            found.update(module if module in MODULES else source for module in inner)
+    return frozenset(found)
 
 
 def room_of(name: str) -> str:

@@ -6,7 +6,7 @@ import { resolve } from "node:path";
 const [modules, packages, checkout, ...args] = process.argv.slice(2);
 const { loadPyodide } = createRequire(resolve(modules, "index.js"))("pyodide");
 const python = await loadPyodide({
-  env: { HOME: "/tmp", PYTHONPATH: "/checkout:/checkout/.ci/pyodide:/packages", PYTHONDONTWRITEBYTECODE: "1" },
+  env: { HOME: "/tmp", PYTHONPATH: "/checkout:/checkout/.ci/pyodide:/packages", PYTHONDONTWRITEBYTECODE: "1", HYPOTHESIS_PROFILE: "ci" },
   fsInit: async (fs) => {
     for (const [inside, outside] of [["/packages", packages], ["/checkout", checkout]]) {
       fs.mkdir(inside);

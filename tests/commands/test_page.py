@@ -429,6 +429,7 @@ SITES_WITHOUT_USERS = {
 }
 
 
+@pytest.mark.server
 class TestNobody:
     """``check`` where nobody can ever be read."""
 
@@ -517,6 +518,7 @@ urlpatterns = [path("", lambda request: HttpResponse("<script id=viafoura-platfo
 """
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("interface", ["wsgi", "asgi"])
 @pytest.mark.parametrize(("page", "code"), [("https://site.example/", 0), ("/", 1)])
 def test_asks_django_by_either_interface(interface: str, page: str, code: int, tmp_path: Path) -> None:

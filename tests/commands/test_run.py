@@ -260,6 +260,7 @@ def environ(viafoura: SimulatedViafoura, folder: Path, **more: str) -> dict[str,
     return {**viafoura.environ(), "PYTHONPATH": path, **more}
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("name", SITES)
 def test_wraps_what_the_command_serves(name: str, viafoura: SimulatedViafoura, tmp_path: Path) -> None:
     """The line as it is, behind ``viafoura-mw run``: the user's page carries a session, of one login."""
@@ -301,6 +302,7 @@ def ended(site: Site, folder: Path, settings: dict[str, str]) -> tuple[int, str]
     return done.returncode, done.stdout
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     "name",
     [
@@ -329,6 +331,7 @@ def test_wrong_settings_end_the_start_with_one_error(name: str, viafoura: Simula
     assert "Traceback" not in said
 
 
+@pytest.mark.server
 def test_workers_that_cannot_start_are_not_started_again(viafoura: SimulatedViafoura, tmp_path: Path) -> None:
     """Each says it, and the command ends, as where their application cannot be imported."""
     site = SITES["litestar run, workers"]
@@ -339,6 +342,7 @@ def test_workers_that_cannot_start_are_not_started_again(viafoura: SimulatedViaf
     assert 1 <= said.count("viafoura-mw cannot start:") <= 2
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("name", ["flask run", "litestar run"])
 def test_a_middleware_that_is_off_changes_nothing(name: str, viafoura: SimulatedViafoura, tmp_path: Path) -> None:
     """``VIAFOURA_ENABLED=0`` needs no other variable."""
@@ -356,6 +360,7 @@ def test_a_middleware_that_is_off_changes_nothing(name: str, viafoura: Simulated
     assert viafoura.calls == ()
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("line", "files"),
     [

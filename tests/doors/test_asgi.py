@@ -602,3 +602,20 @@ async def test_knows_the_whole_path_with_its_root(settings: Settings, path: str,
     app = ViafouraMiddleware(sending(START, body(PAGE)), replace(settings, include=("/app/news",)))
     scope = {**scope_of(path=path), "root_path": root_path}
     assert b"data-sid=" in joined(await call(app, scope))
+
+
+async def test_believes_no_header_that_came_twice(viafoura: SimulatedViafoura) -> None:
+    """One of the two may be the visitor's own."""
+    proxy = {"VIAFOURA_USER_ID": "header:X-User", "VIAFOURA_PROXY_SECRET": "proof-of-the-proxy"}
+    settings = Settings.from_env({**viafoura.environ(), **proxy})
+    scope = scope_of(headers={**BROWSER, "X-Viafoura-Proxy-Secret": "proof-of-the-proxy", "X-User": "ann"})
+    scope["headers"].append((b"x-user", b"ben"))
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
+        await send({"type": "http.response.body", "body": PAGE})
+
+    sent = await call(ViafouraMiddleware(application, settings), scope)
+
+    assert sent[1]["body"] == PAGE
+    assert viafoura.count("login") == 0

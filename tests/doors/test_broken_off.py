@@ -14,6 +14,7 @@ from tests.support.pairs import BROWSER
 from tests.support.wsgi_server import Server
 from viafoura_mw import Settings, asgi, wsgi
 from viafoura_mw.testing import Fault, SimulatedViafoura
+from viafoura_mw.user.reader import UserReader
 
 RAW = [(b"content-type", b"text/html")]
 
@@ -165,3 +166,36 @@ def test_a_visitor_who_leaves_while_the_timer_waits_ends_its_wait(
 
     sent = asyncio.run(visit())
     assert [message.get("body") for message in sent] == [None, PAGE[:60]]
+
+
+def test_awaits_nothing_once_the_event_loop_has_ended(hanging: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that is under way then is closed like any coroutine: Python would complain of one that goes on."""
+
+    async def never(self: UserReader, *asked: object) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for message in respond(200, PAGE):
+            await send(message)
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    async def begin(request: Any) -> None:
+        tasks.append(asyncio.ensure_future(request))
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(UserReader, "read_free", lambda self, *asked: None)
+    monkeypatch.setattr(UserReader, "read_in_scope", never)
+    tasks: list[Any] = []
+    sent: list[Any] = []
+    scope = {**scope_of(headers=BROWSER), "user": "ann"}
+    request = asgi.ViafouraMiddleware(app, hanging)(scope, never, send)  # type: ignore[arg-type]
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *told: None)  # that a task is destroyed
+    loop.run_until_complete(begin(request))
+    loop.close()
+
+    request.close()
+
+    assert not sent

@@ -19,6 +19,7 @@ import pytest
 from tests.support import doors
 from tests.support.doors import HTML, PAGE, call, scope_of, through_asgi
 from tests.support.faults import SAFETY, Stands, every_fault, go_through
+from tests.support.thoroughness import matrix
 from viafoura_mw import Settings, asgi
 from viafoura_mw.testing import Fault, SimulatedViafoura
 from viafoura_mw.viafoura.connecting import Network
@@ -131,6 +132,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     return watch
 
 
+@matrix
 @on_both_loops
 @pytest.mark.parametrize("kind", ["token", "login"])
 @every_fault
@@ -144,6 +146,7 @@ def test_no_fault_blocks_the_event_loop(
     assert watch.seen >= {"connect", "wait", "recv_into"}
 
 
+@matrix
 @on_both_loops
 @every_fault
 def test_no_logout_blocks_the_event_loop(

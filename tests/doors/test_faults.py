@@ -30,6 +30,7 @@ from tests.support.faults import (
     refuses_one_user_and_no_other,
 )
 from tests.support.pairs import BROWSER
+from tests.support.thoroughness import matrix
 from viafoura_mw import Settings, wsgi
 from viafoura_mw.testing import Fault, SimulatedViafoura
 from viafoura_mw.viafoura.breaker import FAILURES
@@ -37,6 +38,7 @@ from viafoura_mw.viafoura.client import CALL_LIMIT
 from viafoura_mw.viafoura.workers import CallerWorkers
 
 
+@matrix
 @both_doors
 @pytest.mark.parametrize("kind", ["token", "login"])
 @every_fault
@@ -47,6 +49,7 @@ def test_serves_every_page_and_none_waits_for_long(
     go_through(door, stands, viafoura, kind, fault)
 
 
+@matrix
 @pytest.mark.parametrize("kind", ["token", "login"])
 @pytest.mark.parametrize(
     "fault", ["hang", "drip headers", "refuse", "500", "503, Retry-After in seconds", "401", "HTML"]
@@ -123,6 +126,7 @@ def test_a_head_that_replaces_one_with_a_logout_clears_the_cookie_too(viafoura: 
     assert [value for name, value in heads[-1] if name == "Set-Cookie" and "Max-Age=60" in value]
 
 
+@matrix
 @both_doors
 @every_fault
 def test_a_logout_that_fails_delays_no_page(

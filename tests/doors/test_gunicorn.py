@@ -49,6 +49,7 @@ def environ(viafoura: SimulatedViafoura, **more: str) -> dict[str, str]:
     return {**viafoura.environ(), **path, **more}
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("worker", WORKERS)
 def test_wraps_what_every_worker_serves(viafoura: SimulatedViafoura, worker: str) -> None:
     """The command that starts the site stays as it is."""
@@ -67,6 +68,7 @@ def test_wraps_what_every_worker_serves(viafoura: SimulatedViafoura, worker: str
         assert "Warning" not in running.said()
 
 
+@pytest.mark.server
 def test_an_application_that_is_wrapped_already_is_wrapped_once(viafoura: SimulatedViafoura) -> None:
     """The outer middleware serves, the inner one stands aside."""
     settings = environ(viafoura, VIAFOURA_APP=WSGI)
@@ -76,6 +78,7 @@ def test_an_application_that_is_wrapped_already_is_wrapped_once(viafoura: Simula
     assert viafoura.count("login") == 1
 
 
+@pytest.mark.server
 def test_takes_over_a_configuration_that_is_there(viafoura: SimulatedViafoura, tmp_path: Path) -> None:
     """Its settings hold, its hooks are called, and it is read again when gunicorn is told to reload."""
     own = tmp_path / "gunicorn.conf.py"
@@ -110,6 +113,7 @@ def eventually(holds: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("settings", "own", "problem"),
     [
@@ -146,6 +150,7 @@ from tests.sites.{site} import application
 """
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("worker", ["sync", "preload", "asgi", "uvicorn"])
 def test_takes_the_settings_that_a_site_makes_itself(viafoura: SimulatedViafoura, tmp_path: Path, worker: str) -> None:
     """A site that calls ``load_dotenv()`` while it is imported has its settings, in every worker."""
@@ -162,6 +167,7 @@ def test_takes_the_settings_that_a_site_makes_itself(viafoura: SimulatedViafoura
         assert browser.get().pair is not None
 
 
+@pytest.mark.server
 def test_reads_a_secrets_pipe_once(viafoura: SimulatedViafoura, tmp_path: Path) -> None:
     """A pipe (``<(…)`` of a shell) has a secret once, for however many workers."""
     os.mkfifo(tmp_path / "key")

@@ -21,6 +21,7 @@ from tests.support import doors
 from tests.support.doors import HTML, PAGE, Site, both_doors, through_asgi
 from tests.support.faults import EXPIRED, TABLE, Door, Stands, every_fault
 from tests.support.pairs import BROWSER
+from tests.support.thoroughness import matrix
 from viafoura_mw import Settings
 from viafoura_mw.errors import ViafouraError
 from viafoura_mw.testing import Fault, SimulatedViafoura
@@ -126,6 +127,7 @@ def assert_silent_about(secrets: set[str], texts: Iterator[str]) -> None:
     assert [secret for secret in secrets if secret in everything] == []
 
 
+@matrix
 @both_doors
 @pytest.mark.parametrize("kind", ["token", "login", "logout"])
 @every_fault
@@ -199,6 +201,7 @@ def test_each_kind_of_line_is_logged_once_a_minute_at_most(
     assert max(everything.lines().values()) == 2
 
 
+@matrix
 @pytest.mark.parametrize("kind", ["token", "login", "logout"])
 @every_fault
 def test_exceptions_say_nothing_personal(viafoura: Overheard, everything: Everything, kind: str, fault: str) -> None:

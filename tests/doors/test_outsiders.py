@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.doors import HTML, PAGE, TAG, Get, Site, both_doors, call, environ_of, scope_of
 from tests.support.pairs import BROWSER, PAIR, Door
+from tests.support.thoroughness import matrix
 from tests.support.wsgi_server import Server, signed_in
 from viafoura_mw import Settings, asgi, wsgi
 from viafoura_mw.testing import Fault, SimulatedViafoura
@@ -72,6 +73,7 @@ def test_the_server_judges_a_second_head_without_an_error(settings: Settings, *,
             server.serve(wsgi.ViafouraMiddleware(app, settings))
 
 
+@matrix
 @both_doors
 @pytest.mark.parametrize("coding", ["identity", "gzip"])
 @pytest.mark.parametrize("before", [b"", DECLARES, b"\x1b(J", b"-" * 1100 + DECLARES + b"\x1b$B"])

@@ -423,3 +423,13 @@ def test_ends_the_hold_with_the_chunk_that_comes_after_it(settings: Settings, mo
     body = server.serve(ViafouraMiddleware(signed_in(iter([b"<p>first", PAGE])), settings))
     assert server.chunks[0] == b"<p>first"
     assert b"data-sid=" in body
+
+
+def test_leaves_a_chunk_that_is_no_bytes_to_the_server(settings: Settings) -> None:
+    """Whether it is a mistake is the server's to judge; what was held leaves ahead of it, and all as it came."""
+    odd: Any = "no bytes"
+    body = ViafouraMiddleware(signed_in(iter([PAGE[:60], odd, PAGE[60:]])), settings)(
+        environ_of(headers=BROWSER), Server().start_response
+    )
+    chunks: list[Any] = [*body]
+    assert [chunk for chunk in chunks if chunk] == [PAGE[:60], odd, PAGE[60:]]

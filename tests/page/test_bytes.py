@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import pytest
 
 from tests.support.html_cuttings import REALISTIC, cut_in_any_way, cut_in_few, cut_in_two, cut_small, hostile
+from tests.support.thoroughness import matrix, tries
 from viafoura_mw.page.codings import Beside, CodingError, decoder, encoder, understood
 from viafoura_mw.page.html import Scanner, find, with_session
 from viafoura_mw.page.rewriter import Page
@@ -98,9 +99,9 @@ def test_the_scanner_loses_nothing_of_a_realistic_page(page: bytes) -> None:
 
     for pieces in cut_in_two(page):
         check_scanner(page, pieces)
-    for pieces in cut_in_few(page, source, 500):
+    for pieces in cut_in_few(page, source, tries(500)):
         check_scanner(page, pieces)
-    for _ in range(50):
+    for _ in range(tries(50)):
         check_scanner(page, cut_small(page, source))
 
 
@@ -108,10 +109,11 @@ def test_the_scanner_loses_nothing_of_a_hostile_page() -> None:
     """Hostile pages in pieces of all sizes stay whole."""
     source = random.Random(2)
 
-    for page in hostile(source, 3_000):
+    for page in hostile(source, tries(3_000)):
         check_scanner(page, cut_in_any_way(page, source))
 
 
+@matrix
 @pytest.mark.parametrize("size", [1, 300, 40_000])
 @pytest.mark.parametrize("name", [b"script", b"font", b"annotation-xml"])
 def test_the_scanner_loses_nothing_of_a_tag_that_is_too_long(name: bytes, size: int) -> None:
@@ -121,6 +123,7 @@ def test_the_scanner_loses_nothing_of_a_tag_that_is_too_long(name: bytes, size: 
     check_scanner(page, [page[start : start + size] for start in range(0, len(page), size)])
 
 
+@matrix
 @pytest.mark.parametrize("page", REALISTIC.values(), ids=REALISTIC)
 def test_a_page_that_streams_loses_nothing(coding: str, page: bytes) -> None:
     """A page cut in two at every byte, readable at the cut, is rewritten whole: nothing, one piece or all held."""
@@ -129,16 +132,18 @@ def test_a_page_that_streams_loses_nothing(coding: str, page: bytes) -> None:
         check_page(coding, page, coded(coding, pieces), 2, "complete" if number % 2 else "ended")
 
 
+@matrix
 @pytest.mark.parametrize("page", REALISTIC.values(), ids=REALISTIC)
 def test_a_body_cut_anywhere_loses_nothing(coding: str, page: bytes) -> None:
     """A compressed body cut at every byte of its own, and at random in few pieces, is rewritten whole."""
     source = random.Random(3)
     body = b"".join(coded(coding, [page[:200], page[200:]]))
 
-    for number, pieces in enumerate([*cut_in_two(body), *cut_in_few(body, source, 100)]):
+    for number, pieces in enumerate([*cut_in_two(body), *cut_in_few(body, source, tries(100))]):
         check_page(coding, page, pieces, number % len(pieces), "ended" if number % 3 else "broken off")
 
 
+@matrix
 @pytest.mark.parametrize("page", REALISTIC.values(), ids=REALISTIC)
 def test_a_body_that_breaks_off_anywhere_loses_nothing(coding: str, page: bytes) -> None:
     """What has come, and can be read, when a body breaks off leaves, with what was held of a tag."""
@@ -154,14 +159,14 @@ def test_a_hostile_page_that_streams_loses_nothing(coding: str) -> None:
     """Hostile pages in pieces of all sizes are rewritten whole, wherever the hold ends."""
     source = random.Random(4)
 
-    for page in hostile(source, 400):
+    for page in hostile(source, tries(400)):
         pieces = cut_in_any_way(page, source)
         check_page(coding, page, coded(coding, pieces), source.randint(0, len(pieces)))
 
 
 def test_a_whole_body_loses_nothing(coding: str) -> None:
     """A body that is complete at once is rewritten whole."""
-    for page in [*REALISTIC.values(), *hostile(random.Random(5), 200)]:
+    for page in [*REALISTIC.values(), *hostile(random.Random(5), tries(200))]:
         body = b"".join(coded(coding, [page]))
         looked = Page(coding, None)
 
@@ -197,6 +202,7 @@ GZIP_HEADERS = {
 }
 
 
+@matrix
 @pytest.mark.parametrize("size", [1, 7, 100_000])
 @pytest.mark.parametrize("header", GZIP_HEADERS.values(), ids=GZIP_HEADERS)
 def test_a_gzip_header_stays(header: tuple[int, bytes], size: int) -> None:
@@ -241,6 +247,7 @@ def test_half_a_tag_leaves_ahead_of_what_is_behind_a_body(size: int) -> None:
         assert out.endswith(b"\0" * 20)
 
 
+@matrix
 @pytest.mark.parametrize("wbits", [15, 14, 9, -15, -9])
 @pytest.mark.parametrize("size", [1, 50, 100_000])
 def test_the_wrapping_of_deflate_stays(wbits: int, size: int) -> None:

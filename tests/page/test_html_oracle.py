@@ -1,6 +1,6 @@
 """Hostile pages put to independent parsers: the tag that is found is the one they make the script of.
 
-``HTML_DOCUMENTS`` sets how many pages are drawn; in CI (``CI``) it is tens of thousands in each test.
+``HTML_DOCUMENTS`` sets how many pages are drawn in each test; in CI it is tens of thousands in all.
 """
 
 import os
@@ -21,6 +21,7 @@ from tests.support.html_documents import (
     drawn,
     numbered,
 )
+from tests.support.thoroughness import tries
 from viafoura_mw.page.html import Scanner, find
 
 pytest.importorskip("turbohtml", reason="turbohtml, the oracle, is not installed")
@@ -35,7 +36,7 @@ from tests.support.html_oracle import (
     turbohtml_says,
 )
 
-DOCUMENTS = int(os.environ.get("HTML_DOCUMENTS", "10000" if os.environ.get("CI") else "3000"))
+DOCUMENTS = int(os.environ.get("HTML_DOCUMENTS", tries(10_000)))
 
 PIECES = st.one_of(
     *map(st.sampled_from, (PLATFORM_TAGS, OTHER_TAGS, MARKUP, MARKUP, SPECIAL, SPECIAL, TAGS, RARE_TAGS))

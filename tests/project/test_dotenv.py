@@ -7,6 +7,7 @@ from dotenv.parser import parse_stream
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.thoroughness import tries
 from viafoura_mw.dotenv import Statement, statements
 
 #: Whole words of the grammar, and the characters at which its rules part.
@@ -33,7 +34,7 @@ def ours(text: str) -> list[tuple[str, str] | None]:
     return [(each.name, each.value) if each.name else None for each in statements(text)]
 
 
-@settings(max_examples=2000)
+@settings(max_examples=tries(2000))
 @given(FILES)
 @example("A='x\ny' junk\nB=1")
 @example("export =x\nexport=y")

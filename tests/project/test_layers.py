@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.layers import LEVELS, MODULES, PACKAGE, ROOT, WINGS, imports_of, room_of
+from tests.support.thoroughness import TRIES_EVERYTHING
 
 #: Who may import what of the world outside, besides the standard library.
 FOREIGN = {
@@ -27,7 +28,7 @@ FOREIGN = {
 
 def _pairs() -> list[tuple[str, str]]:
     """Who imports whom within the package."""
-    return [(name, other) for name in MODULES for other in {*imports_of(name)} if other in MODULES]
+    return [(name, other) for name in MODULES for other in imports_of(name) if other in MODULES]
 
 
 def test_every_module_has_its_place() -> None:
@@ -123,12 +124,16 @@ def test_imports_nothing_too_early(name: str, never: set[str], tmp_path: Path) -
     assert not never & imported
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_warns_of_nothing(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "names",
+    [*([name] for name in sorted(MODULES) if TRIES_EVERYTHING), sorted(MODULES)],
+    ids=lambda names: names[0] if len(names) == 1 else "all",
+)
+def test_warns_of_nothing(names: list[str], tmp_path: Path) -> None:
     """A site may make warnings errors; its filters are as they were afterwards, but for what requests adds."""
     program = (
         "import sys, warnings; before = [*warnings.filters]; "
-        f"import {name}; added = [each[2].__module__ for each in warnings.filters if each not in before]; "
+        f"import {', '.join(names)}; added = [each[2].__module__ for each in warnings.filters if each not in before]; "
         "assert {each.partition('.')[0] for each in added} <= {'requests', 'urllib3'}, added"
     )
     environ = {"PYTHONPATH": os.pathsep.join([str(ROOT.parent), *filter(None, sys.path)])}

@@ -288,6 +288,16 @@ class TestWithoutCookie:
         (wait,) = stepped.of_kind(says.AwaitSession)
         assert wait.seconds == 2.0
 
+    def test_waits_no_longer_for_a_second_head(self) -> None:
+        """The time that a page may wait is one for all heads that its application gives."""
+        clock = Clock()
+        stepped = Stepped(ANN, of=policy(clock=clock, timeout=2.0)).finish(PAGE)
+        clock.pass_(1.5)
+        stepped.head = None  # the server has refused it
+        stepped.start(200, [HTML])
+        stepped.finish(PAGE)
+        assert [wait.seconds for wait in stepped.of_kind(says.AwaitSession)] == [2.0, 0.5]
+
     def test_holds_nothing_while_no_session_can_be_had(self) -> None:
         """With the breaker open a page in pieces passes at once; its tag makes its user's login the probe."""
         stepped = Stepped(ANN, of=policy(KnownSessions(is_hopeless=True))).feed(b"<p>")

@@ -1,17 +1,19 @@
-"""Asks one framework's site who is reading, in a process of its own; prints what the bridge answers, as JSON.
+"""Asks one framework's site who is reading, in a process of its own; prints what the bridge answers, as JSON,
+by the path that tells a user: none, and the front page.
 
 python -m tests.support.bridge_probe DOOR MODULE:ATTRIBUTE
 """
 
 import io
 import json
+import os
 import sys
 from typing import Any
 
 import anyio
 
 from tests.support.doors import environ_of, scope_of
-from viafoura_mw import asgi, wsgi
+from viafoura_mw import Settings, asgi, wsgi
 from viafoura_mw.loading import load
 
 ASKS = {"X-Viafoura-Bridge": "0123456789abcdef", "Sec-Fetch-Site": "same-origin", "Host": "127.0.0.1"}
@@ -54,14 +56,16 @@ def through_asgi(app: Any, path: str, headers: dict[str, str], body: bytes) -> t
 def main(door: str, name: str) -> None:
     app: Any = load(name)
     post = through_wsgi if door == "wsgi" else through_asgi
-    wrapped = wsgi.ViafouraMiddleware(app) if door == "wsgi" else asgi.ViafouraMiddleware(app)
     signed, _ = post(app, "/sign-in", {"Host": "127.0.0.1"}, FORM)
     cookies = "; ".join(value.partition(";")[0] for field, value in signed if field.lower() == "set-cookie")
-    told = {}
-    for reader, jar in (("signed in", cookies), ("nobody", "sessionid=unknown; session=unknown")):
-        headers, body = post(wrapped, "/_viafoura/session", {**ASKS, "Cookie": jar}, b"")
-        theirs = [value for field, value in headers if field.lower() == "set-cookie" and "viafoura_mw" not in value]
-        told[reader] = [json.loads(body)["state"], theirs]
+    told: dict[str, dict[str, str]] = {}
+    for user_path in ("", "/"):
+        settings = Settings.from_env({**os.environ, "VIAFOURA_BRIDGE_USER_PATH": user_path})
+        wrapped = (wsgi if door == "wsgi" else asgi).ViafouraMiddleware(app, settings)
+        told[user_path] = {}
+        for reader, jar in (("signed in", cookies), ("nobody", "sessionid=unknown; session=unknown")):
+            _, body = post(wrapped, "/_viafoura/session", {**ASKS, "Cookie": jar}, b"")
+            told[user_path][reader] = json.loads(body)["state"]
     print(json.dumps(told))
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.framework_reading import reader_of
 from viafoura_mw.user import frameworks
+from viafoura_mw.user.frameworks import running
 from viafoura_mw.user.frameworks.running import instances
 from viafoura_mw.user.frameworks.served import leave, left
 
@@ -120,18 +121,21 @@ class Derived(Application):
 
 
 @pytest.mark.parametrize("freeze", [lambda: None, gc.freeze])
-def test_finds_the_instances_that_are_alive(freeze: Callable[[], None]) -> None:
+def test_finds_the_instances_that_are_alive(freeze: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """Also of subclasses, and also those that were frozen before a fork."""
+    monkeypatch.setattr(running, "gc", gc)
+    gc.unfreeze()
     gc.collect()
     kept: list[Any] = [Application(), Derived()]
     freeze()
     try:
         assert {id(one) for one in instances(Application)} == {id(one) for one in kept}
         assert instances(Derived) == kept[1:]
-    finally:
         gc.unfreeze()
-    kept.clear()
-    assert instances(Application) == []
+        kept.clear()
+        assert instances(Application) == []
+    finally:
+        gc.freeze()  # as the tests' conftest.py leaves it
 
 
 def test_never_asks_a_proxy_what_it_stands_for() -> None:

@@ -110,3 +110,10 @@ def test_name_the_extra_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None
     for name, module in missing.items():
         monkeypatch.setitem(sys.modules, name, module)
     assert problems(RIGHT) == ("VIAFOURA_JWT_ALGORITHMS needs PyJWT: pip install viafoura-mw[jwt]",)
+
+
+def test_what_is_missing_is_told_when_all_else_can_be_read() -> None:
+    """A site that makes its settings itself gets one sentence for its mistake, and none that may follow from it."""
+    with pytest.raises(SettingsError) as told:
+        Settings(site_id="site", api_key="key", jwt_cookie="token", jwt_leeway=-1.0)
+    assert [problem.partition(" ")[0] for problem in told.value.problems] == ["VIAFOURA_JWT_LEEWAY"]

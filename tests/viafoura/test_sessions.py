@@ -453,6 +453,35 @@ def refresh(world: World, user: User = RENAMED, *, begin: bool = True, old: str 
     return world.sessions.refresh(LoginRequest(user, FIREFOX), old, begin=begin)
 
 
+def test_an_end_logs_sessions_out_and_forgets_the_logins_of_marks(world: World) -> None:
+    """A page without a user ends whatever the browser's cookies lead to."""
+    mark = world.ask().mark
+    world.sessions.end(["of-a-cookie"], [mark])
+    world.workers.logins.run()
+    world.workers.logouts.run()
+    assert world.viafoura.logouts == ["of-a-cookie", "session1"]
+    assert not world.sessions.has_ended_by_page("of-a-cookie")
+
+
+def test_remembers_a_bounded_number_of_sessions_that_pages_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest, and each for a minute."""
+    monkeypatch.setattr(logouts, "REMEMBERED", 2)
+    world.sessions.end(["first", "second", "third"], [], by_page=True)
+    assert [world.sessions.has_ended_by_page(each) for each in ("first", "second", "third")] == [False, True, True]
+    world.clock.pass_(61.0)
+    assert not world.sessions.has_ended_by_page("third")
+
+
+def test_a_login_is_begun_in_the_place_of_an_old_session_or_of_none(world: World) -> None:
+    """In the first case as one for new details, in the second as any other."""
+    world.sessions.start(LoginRequest(RENAMED, FIREFOX), "old")
+    world.sessions.start(LoginRequest(BOB, PHONE))
+    world.workers.refreshes.run()
+    assert world.viafoura.logins == [RENAMED]
+    world.workers.logins.run()
+    assert world.viafoura.logins == [RENAMED, BOB]
+
+
 def test_a_login_for_new_details_is_made_for_which_no_page_waits(world: World) -> None:
     """The page has its old session; a later page has the new one."""
     assert refresh(world) is None
