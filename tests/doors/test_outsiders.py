@@ -1,5 +1,6 @@
 """Faults that outsiders found with the contract in hand, through the doors: each with the sentence that it broke."""
 
+import contextlib
 import gzip
 import time
 from typing import Any
@@ -202,11 +203,14 @@ def test_a_late_login_of_a_changed_user_serves_their_next_page(door: Door, viafo
     ann = patient(Site(user="ann"), headers=BROWSER)
     viafoura.fail("login", Fault.hang())
     cookie, found = ann.cookie or "", None
-    late = hasty(Site(user="ben"), headers={**BROWSER, "Cookie": cookie})
-    viafoura.wait_for("login", 2)
+    until = time.monotonic() + 30
+    while viafoura.count("login") < 2 and time.monotonic() < until:
+        late = hasty(Site(user="ben"), headers={**BROWSER, "Cookie": cookie})
+        with contextlib.suppress(TimeoutError):  # on a busy machine, a login whose turn comes too late is not made
+            viafoura.wait_for("login", 2, timeout=1.0)
     viafoura.heal()
     count = viafoura.count("login")
-    cookie, until = late.cookie or "", time.monotonic() + 30
+    cookie = late.cookie or ""
     while found is None and time.monotonic() < until:
         page = hasty(Site(user="ben"), headers={**BROWSER, "Cookie": cookie})
         cookie, found = page.cookie or cookie, PAIR.search(page.body)
