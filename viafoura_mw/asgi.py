@@ -320,7 +320,7 @@ class _Response:
             exchange.interrupted()
             raise
         except BaseException:  # the visitor has left, or a deadline of the site's has passed
-            with anyio.move_on_after(FAREWELL, shield=True), suppress(Exception):
+            with suppress(Exception), anyio.move_on_after(FAREWELL, shield=True):
                 await self._carry_out(exchange, exchange.interrupted())
             raise
 
