@@ -113,6 +113,8 @@ def ask_asgi(
             root = {"scope": scope, "session": scope.get("session")}.get
             asked.reading = await reader.read_in_scope(scope, root, served)
         asked.body += message.get("body", b"")
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            left.set()  # as servers have it (ASGI, "Disconnect - receive event")
 
     asyncio.run(application(scope, receive, send))
     return asked

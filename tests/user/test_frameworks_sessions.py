@@ -218,7 +218,7 @@ class TestQuart:
 
         async def as_before(response: Any) -> Any:
             if user := vars(globals_.g._get_current_object()).pop("_quart_auth_user", None):
-                globals_.request_ctx._quart_auth_user = user
+                getattr(globals_, "request_ctx", globals_.app_ctx)._quart_auth_user = user
             return response
 
         globals_ = pytest.importorskip("quart.globals")

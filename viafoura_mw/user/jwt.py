@@ -27,6 +27,7 @@ from viafoura_mw.user.sources import UNBELIEVED, Absence
 
 MAX_TOKEN: Final = 16_384  # characters: twice what servers take of a header
 MAX_KEYS: Final = 64  # of one set
+MOST_BRACKETS: Final = 500  # objects and lists of one part of a token: half as deep as Python 3.11 reads JSON
 MIN_SECRET: Final = 16  # characters; what is shorter can be guessed, and then anybody could be anybody
 
 #: The place of a key's id in ``VIAFOURA_JWT_JWKS_URL``, where each key has an address of its own.
@@ -319,12 +320,12 @@ class Tokens:
             raise _Refused("it is too long")
         signed, _, signature = text.rpartition(".")
         head, payload = (_decoded(part) for part in signed.split("."))
-        head = json.loads(head)
+        head = _parsed(head)
         if head.get("alg") not in self._terms.algorithms:
             raise _Refused("its algorithm is none of VIAFOURA_JWT_ALGORITHMS")
         if "crit" in head or "b64" in head:  # RFC 7515 §4.1.11: what is not understood must be refused
             raise _Refused("it demands what is not understood")
-        claims = json.loads(payload)
+        claims = _parsed(payload)
         if not isinstance(claims, dict):
             raise _Refused("it claims nothing")
         self._expect_current(claims)
@@ -370,6 +371,13 @@ class Tokens:
 
 def _is_time(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
+
+
+def _parsed(data: bytes) -> Any:
+    """JSON whose objects and lists are so few that every Python can read it, however they are nested."""
+    if data.count(b"{") + data.count(b"[") > MOST_BRACKETS:
+        raise _Refused("it is made of too many objects and lists")
+    return json.loads(data)
 
 
 def _decoded(part: str) -> Any:

@@ -20,12 +20,14 @@ def application_class() -> Any:
     return getattr(sys.modules.get("flask"), "Flask", None)
 
 
-def current_context() -> Any:
+def current_context(framework: str = _NAME) -> Any:
     """The request's context, ``None`` outside of a request: a stack's top before Flask 2.2, then a variable.
 
-    Since Flask 3.2 that is one with the application's.
+    Since Flask 3.2, and Quart 0.23, that is one with the application's.
     """
-    variables = vars(sys.modules["flask.globals"])  # not getattr(), which warns about the old names in the new Flask
+    variables = vars(
+        sys.modules[f"{framework}.globals"]
+    )  # not getattr(), which warns about the old names in the new Flask
     for name in ("_cv_request", "_cv_app"):
         if name in variables:
             return variables[name].get(None)
@@ -33,7 +35,7 @@ def current_context() -> Any:
 
 
 def session_name(context: Any) -> str:
-    """The attribute in which a context has its session; since Flask 3.1.3, reading the public one marks it."""
+    """The attribute of a context's session; since Flask 3.1.3 and Quart 0.23 to read the public one marks it."""
     return "_session" if "_session" in vars(context) else "session"
 
 

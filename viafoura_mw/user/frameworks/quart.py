@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from viafoura_mw.log import Notices
+from viafoura_mw.user.frameworks.flask import current_context, session_name
 from viafoura_mw.user.frameworks.served import leave_found
 from viafoura_mw.user.sources import Absence
 
@@ -42,8 +43,8 @@ def _leaving(finalize_request: Callable[..., Awaitable[Any]]) -> Callable[..., A
 
 
 def _found(app: Any) -> tuple[Mapping[str, Any], Any]:
-    context = sys.modules["quart.globals"]._cv_request.get()
-    session = context.session
+    context = current_context(_NAME)
+    session = getattr(context, session_name(context))
     # A site without a secret key has none: the stand-in only tells whoever writes to it.
     kept = None if isinstance(session, sys.modules["quart.sessions"].NullSession) else session
     g = dict(vars(sys.modules["quart"].g._get_current_object()))
