@@ -288,6 +288,35 @@ async def test_serialises_what_two_tasks_send(settings: Settings, page: bytes) -
     assert sent == ["start", "body", "trailers"]
 
 
+@pytest.mark.parametrize("kind", ["http.response.body", "http.response.zerocopysend"])
+async def test_lets_nothing_overtake_what_waits_for_its_turn(settings: Settings, kind: str) -> None:
+    """What a second task sent first leaves first, also where the response is settled meanwhile."""
+    sent: Messages = []
+    slow, entered = anyio.Event(), anyio.Event()
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        scope["user"] = "x" * 300  # no id: the page passes as soon as its head has come
+        async with anyio.create_task_group() as group:
+            group.start_soon(second, send)
+            await send(START)
+            await send({**body(b"2"), "type": kind})
+
+    async def second(send: Any) -> None:
+        await entered.wait()
+        slow.set()
+        await send(body(b"1", more=True))
+
+    async def server_send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+        if message["type"] == START["type"]:
+            entered.set()
+            await slow.wait()
+
+    await ViafouraMiddleware(application, settings)(scope_of(), _receive, server_send)
+
+    assert joined(sent) == b"12"
+
+
 class TestExceptions:
     """The application's own exceptions pass through unchanged."""
 
