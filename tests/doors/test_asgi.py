@@ -211,7 +211,8 @@ async def bare(app: Any) -> list[tuple[Any, Any]]:
     taken: list[tuple[Any, Any]] = []
 
     async def send(message: MutableMapping[str, Any]) -> None:
-        taken.append((list(message.get("headers", ())), bytes(message.get("body", b""))))
+        fields = [tuple(map(bytes, field)) for field in message.get("headers", ())]
+        taken.append((fields, bytes(message.get("body", b""))))
 
     await app(scope_of(headers=BROWSER), _receive, send)
     return taken
@@ -246,6 +247,24 @@ async def test_keeps_what_is_held_when_the_application_uses_its_buffer_again(set
             buffer[:] = chunk
             await send({"type": "http.response.body", "body": memoryview(buffer), "more_body": True})
         await send(END)
+
+    assert await bare(ViafouraMiddleware(application, settings)) == await bare(application)
+
+
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+@pytest.mark.parametrize("place", [0, 1])
+async def test_keeps_what_is_held_when_the_application_uses_its_fields_again(
+    settings: Settings, kind: Callable[[bytearray], Any], place: int
+) -> None:
+    """The same for a field that is a list, and for a name or a value that is a buffer."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        scope["user"] = "ann"
+        listed, parts, buffer = [b"x-once", b"1"], [b"x-once", b"1"], bytearray(b"x-kept")
+        parts[place] = kind(buffer)
+        await send({**START, "headers": [*START["headers"], listed, tuple(parts)]})
+        listed[place] = buffer[:] = b"x-late"
+        await send(body(b"<p>no tag"))
 
     assert await bare(ViafouraMiddleware(application, settings)) == await bare(application)
 
