@@ -198,7 +198,7 @@ class _Response:
             else:
                 self._is_aside = True
         exchange, lock = self._exchange, self._lock
-        if self._is_aside or exchange is None or lock is None:
+        if exchange is None or lock is None or (self._is_aside and not lock.is_taken):  # what waits for it goes first
             await self._server_send(message)
             return
         if not lock.take_if_free():

@@ -25,7 +25,7 @@ class Sent:
         self._message = message
         copy = self._copy = message.copy() if message.__class__ is dict else dict(message)
         if isinstance(headers := copy.get("headers"), list):
-            copy["headers"] = list(headers)
+            copy["headers"] = [field if _is_fixed(field) else _kept(field) for field in headers]
         body = copy.get("body")
         if body is not None and body.__class__ is not bytes and isinstance(body, BUFFERS):
             copy["body"] = bytes(body)
@@ -39,6 +39,16 @@ class Sent:
         names = [field[0] for field in self._copy.get("headers", ())]
         own = [name if name.__class__ is bytes else as_text(name).encode("latin-1") for name in names]
         return {**self._copy, "headers": raw(headers, own)}
+
+
+def _is_fixed(field: Any) -> bool:
+    return field.__class__ is tuple and field[0].__class__ is field[1].__class__ is bytes
+
+
+def _kept(field: Any) -> list[Any] | tuple[Any, ...]:
+    """What a field of which a part may change is now, and equal to it."""
+    parts = [bytes(part) if isinstance(part, BUFFERS) else part for part in field]
+    return parts if isinstance(field, list) else tuple(parts)
 
 
 def raw(headers: Headers, own: Container[bytes] = ()) -> list[tuple[bytes, bytes]]:

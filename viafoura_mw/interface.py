@@ -7,6 +7,7 @@ them, or any of them decorated. What awaits is ASGI; else the parameters tell: `
 
 import functools
 import inspect
+from types import FunctionType
 from typing import Any, Literal
 
 Interface = Literal["wsgi", "asgi", "asgi2"]
@@ -23,13 +24,16 @@ def interface_of(app: Any) -> Interface | None:
 
 
 def takes_no_request(app: Any) -> bool:
-    """Whether ``app`` is a function that can be called without arguments, and neither as WSGI nor as ASGI calls one."""
-    if not inspect.isfunction(app):
+    """Whether ``app`` is a function that can be called without arguments, and neither as WSGI nor as ASGI calls one.
+
+    By its code alone: a decorator copies what the decorated function says of itself, and a lazy proxy says what it
+    stands for.
+    """
+    if type(app) is not FunctionType:
         return False
-    try:
-        signature = inspect.signature(app, follow_wrapped=False)
-    except (TypeError, ValueError):  # of one that says a strange __signature__
-        return False
+    bare = FunctionType(app.__code__, {}, argdefs=app.__defaults__, closure=app.__closure__)
+    bare.__kwdefaults__ = app.__kwdefaults__
+    signature = inspect.signature(bare)
     return _takes(signature, 0) and not _takes(signature, 2) and not _takes(signature, 3)
 
 

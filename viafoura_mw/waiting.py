@@ -53,6 +53,11 @@ class Lock:
         self._is_taken = False
         self._waiting: deque[anyio.Event] | None = None
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether a task has it, or is to have it next."""
+        return self._is_taken
+
     def take_if_free(self) -> bool:
         """Take it, if nobody has it."""
         if self._is_taken:

@@ -26,7 +26,7 @@ from viafoura_mw.settings import Settings
 from viafoura_mw.viafoura.client import Session
 from viafoura_mw.wsgi_body import Body, Chunks, body_of
 from viafoura_mw.wsgi_environ import LAYOUT, PROOF_KEY, Withheld, asked_of_application, path_of, restore, show
-from viafoura_mw.wsgi_head import ExcInfo, Write, call, code_of, dropped, removing, status_line, texts_of
+from viafoura_mw.wsgi_head import ExcInfo, Write, call, code_of, dropped, kept, removing, status_line, texts_of
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -180,7 +180,7 @@ class _Response:
             headers = without(removed, headers)
         if exchange.state is State.HOLDING and not exc_info:
             self._carry_out(exchange, exchange.unseen())  # the server is to judge a second head without an error
-        self._status, self._exc_info, self._headers = status, exc_info, list(headers)
+        self._status, self._exc_info, self._headers = status, exc_info, kept(headers)
         if self.has_head_left:
             return self._replace_head(exchange)
         self._carry_out(exchange, exchange.head(code_of(status), texts_of(self._headers)))

@@ -36,6 +36,11 @@ def texts_of(headers: Headers) -> Headers:
     return headers
 
 
+def kept(headers: Iterable[Any]) -> Headers:
+    """Headers as they are now; servers take a field that is a list, too, which may be used again."""
+    return [list(field) if isinstance(field, list) else field for field in headers]  # type: ignore[misc]
+
+
 def call(start_response: "StartResponse", status: str, headers: Headers, exc_info: ExcInfo | None) -> Write:
     """Call with two arguments when there is no ``exc_info``: some servers' function takes no third."""
     return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)

@@ -211,7 +211,8 @@ async def bare(app: Any) -> list[tuple[Any, Any]]:
     taken: list[tuple[Any, Any]] = []
 
     async def send(message: MutableMapping[str, Any]) -> None:
-        taken.append((list(message.get("headers", ())), bytes(message.get("body", b""))))
+        fields = [tuple(map(bytes, field)) for field in message.get("headers", ())]
+        taken.append((fields, bytes(message.get("body", b""))))
 
     await app(scope_of(headers=BROWSER), _receive, send)
     return taken
@@ -246,6 +247,24 @@ async def test_keeps_what_is_held_when_the_application_uses_its_buffer_again(set
             buffer[:] = chunk
             await send({"type": "http.response.body", "body": memoryview(buffer), "more_body": True})
         await send(END)
+
+    assert await bare(ViafouraMiddleware(application, settings)) == await bare(application)
+
+
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+@pytest.mark.parametrize("place", [0, 1])
+async def test_keeps_what_is_held_when_the_application_uses_its_fields_again(
+    settings: Settings, kind: Callable[[bytearray], Any], place: int
+) -> None:
+    """The same for a field that is a list, and for a name or a value that is a buffer."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        scope["user"] = "ann"
+        listed, parts, buffer = [b"x-once", b"1"], [b"x-once", b"1"], bytearray(b"x-kept")
+        parts[place] = kind(buffer)
+        await send({**START, "headers": [*START["headers"], listed, tuple(parts)]})
+        listed[place] = buffer[:] = b"x-late"
+        await send(body(b"<p>no tag"))
 
     assert await bare(ViafouraMiddleware(application, settings)) == await bare(application)
 
@@ -286,6 +305,35 @@ async def test_serialises_what_two_tasks_send(settings: Settings, page: bytes) -
     await ViafouraMiddleware(application, settings)(scope_of(), _receive, send)
 
     assert sent == ["start", "body", "trailers"]
+
+
+@pytest.mark.parametrize("kind", ["http.response.body", "http.response.zerocopysend"])
+async def test_lets_nothing_overtake_what_waits_for_its_turn(settings: Settings, kind: str) -> None:
+    """What a second task sent first leaves first, also where the response is settled meanwhile."""
+    sent: Messages = []
+    slow, entered = anyio.Event(), anyio.Event()
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        scope["user"] = "x" * 300  # no id: the page passes as soon as its head has come
+        async with anyio.create_task_group() as group:
+            group.start_soon(second, send)
+            await send(START)
+            await send({**body(b"2"), "type": kind})
+
+    async def second(send: Any) -> None:
+        await entered.wait()
+        slow.set()
+        await send(body(b"1", more=True))
+
+    async def server_send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+        if message["type"] == START["type"]:
+            entered.set()
+            await slow.wait()
+
+    await ViafouraMiddleware(application, settings)(scope_of(), _receive, server_send)
+
+    assert joined(sent) == b"12"
 
 
 class TestExceptions:

@@ -41,3 +41,20 @@ def test_what_is_no_iterable_goes_to_the_server_once_the_head_has(iterable: Any)
 
     assert app(environ_of(), lambda _, headers, *__: heads.append(headers) or bool) is iterable
     assert heads == [head]
+
+
+def test_a_held_field_that_is_a_list_leaves_as_it_came() -> None:
+    """Servers take any pair; the application may use a list again before the head has left."""
+    heads: list[list[Any]] = []
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        environ["REMOTE_USER"] = "ann"
+        field = ["Set-Cookie", "a=b"]
+        start_response("200 OK", [("Content-Type", "text/html"), field])
+        field[1] = "a=c"
+        return [b"<p>no tag"]
+
+    app = wsgi.ViafouraMiddleware(application, Settings(site_id="site", api_key="key", user="remote-user"))
+
+    assert list(app(environ_of(), lambda _, headers, *__: heads.append(headers) or bool)) == [b"<p>no tag"]
+    assert heads == [[("Content-Type", "text/html"), ["Set-Cookie", "a=b"]]]

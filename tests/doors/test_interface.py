@@ -1,6 +1,7 @@
 """One rule for "is this ASGI", whatever shape an application has."""
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from asgiref.compatibility import guarantee_single_callable
 from asgiref.wsgi import WsgiToAsgi
 
-from viafoura_mw.interface import interface_of
+from viafoura_mw.interface import interface_of, takes_no_request
 
 
 def wsgi(environ: Any, start_response: Any) -> Any: ...
@@ -196,6 +197,55 @@ def test_is_told_by_the_applications_shape(app: Any, interface: str | None) -> N
 def test_of_an_object_that_raises_is_not_told() -> None:
     """A site's objects may do so for whatever they are asked."""
     assert interface_of(Shy()) is None
+    assert not takes_no_request(Shy())
+
+
+def maker() -> Any: ...
+
+
+maker.__signature__ = inspect.signature(maker)  # type: ignore[attr-defined]
+
+
+@functools.wraps(maker)
+def made_at_once(environ: Any, start_response: Any) -> Any:
+    """What says of itself what the maker says, and is called as WSGI has it."""
+
+
+class Posing:
+    """As the proxies of wrapt and of Django: it says to be the maker, and takes a request."""
+
+    __class__: Any = type(maker)
+    __code__ = maker.__code__
+    __signature__ = inspect.signature(maker)
+
+    def __call__(self, environ: Any, start_response: Any) -> Any: ...
+
+
+@pytest.mark.parametrize(
+    ("app", "takes_none"),
+    [
+        (maker, True),
+        (lambda: None, True),
+        (lambda settings=None: None, True),
+        (lambda *, settings=None: None, True),
+        (lambda **settings: None, True),
+        (lambda *, settings: None, False),
+        (lambda scope: None, False),
+        (lambda environ=None, start_response=None: None, False),
+        (lambda *request: None, False),
+        (made_at_once, False),
+        (decorated(maker), False),
+        (Posing(), False),
+        (strange, False),
+        (endless, False),
+        (Wsgi, False),
+        (functools.partial(maker), False),
+        (print, False),
+    ],
+)
+def test_takes_no_request_by_what_it_is(app: Any, takes_none: bool) -> None:
+    """A function alone, by its own parameters, whatever it says of them; nothing else is refused."""
+    assert takes_no_request(app) == takes_none
 
 
 @pytest.mark.parametrize("framework", ["flask", "django", "pyramid", "starlette", "fastapi", "litestar"])

@@ -44,6 +44,53 @@ class Number(enum.IntEnum):
     SEVEN = 7
 
 
+class Folded(str):
+    """A text that is equal to itself in any case, and hands on what it is: as itself, and in its parts."""
+
+    def __eq__(self, other: object) -> bool:
+        return str.lower(self) == str(other).lower()
+
+    def __hash__(self) -> int:
+        return hash(str.lower(self))
+
+    def __str__(self) -> str:
+        return self
+
+    def __getitem__(self, place: Any) -> str:
+        return Folded(str.__getitem__(self, place))
+
+
+class Shown:
+    """Shows itself as a text that is folded."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __str__(self) -> str:
+        return Folded(self.text)
+
+
+class Lazy(Shown):
+    """Passes itself off as that text."""
+
+    @property
+    def __class__(self) -> Any:
+        return Folded
+
+    @__class__.setter
+    def __class__(self, _: Any) -> None: ...
+
+
+class Listed(bytes):
+    """Bytes that stand for a text that is folded."""
+
+    def decode(self, *_: Any) -> str:
+        return Folded(super().decode())
+
+
+FOLDED = (Folded, Shown, Lazy, lambda text: Listed(text.encode()))
+
+
 class TestId:
     """An id is taken exactly as it is, or not at all."""
 
@@ -89,6 +136,17 @@ class TestId:
         lazy = pytest.importorskip("django.utils.functional").SimpleLazyObject(lambda: "ann")
         assert type(exact_id(lazy)) is str
         assert exact_id(lazy) == "ann"
+
+    @pytest.mark.parametrize("made", FOLDED)
+    def test_is_not_another_that_is_equal_to_it(self, made: Any) -> None:
+        """What remembers the texts that were looked at tells them apart by their letters."""
+        assert [[*exact_id(made(text))] for text in ("ann", "Ann", "ANN")] == [[*"ann"], [*"Ann"], [*"ANN"]]
+        assert type(exact_id(made("ann"))) is str
+
+    def test_may_be_a_lazy_number(self) -> None:
+        """A proxy that looks like a number is asked for its text."""
+        lazy = pytest.importorskip("django.utils.functional").SimpleLazyObject(lambda: 7)
+        assert exact_id(lazy) == "7"
 
     @pytest.mark.parametrize("value", [None, "", b"", bytearray()])
     def test_that_is_empty_is_none(self, value: Any) -> None:
@@ -260,6 +318,11 @@ class TestName:
     def test_that_shows_nothing_is_none(self, value: Any) -> None:
         """There is nothing to show."""
         assert shown_name(value) == ""
+
+    @pytest.mark.parametrize("made", FOLDED)
+    def test_is_not_another_that_is_equal_to_it(self, made: Any) -> None:
+        """What remembers the names that were looked at tells them apart by their letters."""
+        assert [[*shown_name(made(text))] for text in ("Bo", "bo", "BO")] == [[*"Bo"], [*"bo"], [*"BO"]]
 
     @pytest.mark.parametrize("value", [True, 1.5, ["Ann"], object(), b"\xff"])
     def test_that_has_no_text_is_refused(self, value: Any) -> None:

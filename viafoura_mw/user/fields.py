@@ -192,15 +192,19 @@ def _text(value: Any) -> str:
         return value
     if value is None:
         return ""
-    if isinstance(value, str):
-        # Of a string's subclass the characters, not what it shows itself as.
-        return str.__str__(value) if issubclass(type(value), str) else str(value)
+    # The characters alone: a subclass of str may be equal to other texts, which are remembered here, and show others.
+    return str.__str__(value if issubclass(type(value), str) else _shown(value))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):  # a lazy proxy, which only looks like one
+        return str(value)
     if isinstance(value, _BYTES):
         return value.decode("utf-8")
     if isinstance(value, _NO_SCALARS):
         raise ValueError("not a scalar")
     if isinstance(value, int):
-        return str(int(value))
+        return str(int(value) if issubclass(type(value), int) else value)
     if inspect.isawaitable(value) or callable(value) or "__str__" not in _defined(type(value)):
         raise ValueError("not a scalar")
     return str(value)
