@@ -280,8 +280,6 @@ class _Response:
                 self._gone = True
             elif isinstance(effect, says.SendBody):
                 await self._server_send({"type": BODY, "body": effect.data, "more_body": effect.more})
-            elif effect is says.READ_FREE:
-                effects += exchange.reading(self._incoming.read_free())
             elif isinstance(effect, says.QUESTIONS):
                 effects += await self._answered(exchange, effect)
             elif isinstance(effect, says.StandAside):
@@ -315,7 +313,8 @@ class _Response:
         try:
             if isinstance(question, says.AwaitSession):
                 return exchange.session(await result_within(question.seconds, question.future))
-            return exchange.reading(await incoming.reader.read_in_scope(*incoming.where))
+            reading = await incoming.reader.read_in_scope(*incoming.where) if question.load else incoming.read_free()
+            return exchange.reading(reading)
         except GeneratorExit:  # the event loop has ended: nothing can be awaited any more
             exchange.interrupted()
             raise

@@ -55,8 +55,11 @@ def refuse_maker(name: str, application: Any) -> None:
 def _tell_of_other_door(application: Any, module: str) -> None:
     """Log that an application stands behind the wrong door: its requests would fail without saying why.
 
-    By its shape alone, which may mislead: so the door is left as it is.
+    By its shape alone, which may mislead: so the door is left as it is. A lazy proxy is not asked for what it stands
+    for, which a server's parent process must not make before its children are there.
     """
+    if any("__class__" in vars(kind) for kind in type(application).__mro__[:-1]):
+        return
     other = {"viafoura_mw.asgi": "wsgi", "viafoura_mw.wsgi": "asgi"}.get(module)
     if other == interface_of(application) and other is not None:
         sentence = (

@@ -134,6 +134,31 @@ def test_an_alarm_while_the_page_is_pulled_lets_it_leave(hanging: Settings, alar
     assert server.chunks == [PAGE]
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_alarm_while_the_user_is_read_lets_the_head_leave(hanging: Settings, backend: str) -> None:
+    """Of a user whom no framework must be asked for."""
+    seen: list[Any] = []
+
+    class Member:
+        @property
+        def id(self) -> str:
+            raise Rung
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def server_send(message: MutableMapping[str, Any]) -> None:
+            seen.append(message["type"])
+
+        async def page(scope: Any, receive: Any, send: Any) -> None:
+            for message in respond(200, PAGE):
+                await send(message)
+
+        with pytest.raises(Rung):
+            await asgi.ViafouraMiddleware(page, hanging)({**scope, "user": Member()}, receive, server_send)
+
+    anyio.run(app, scope_of(headers=BROWSER), None, None, backend=backend)
+    assert seen == ["http.response.start"]
+
+
 def test_a_visitor_who_leaves_while_the_timer_waits_ends_its_wait(
     hanging: Settings, viafoura: SimulatedViafoura
 ) -> None:

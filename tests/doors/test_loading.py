@@ -372,6 +372,21 @@ class TestServed:
         told = [f"let the server load viafoura_mw.{other} in place of viafoura_mw.{door}"] if other else []
         assert [record.getMessage().partition(": ")[2] for record in caplog.records] == told
 
+    def test_is_not_made_where_a_lazy_proxy_stands_for_it(self, module: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The server's parent process must not make what its children are to make."""
+        proxy = (
+            "class Proxy:\n    made = False\n    def __call__(self, *request): ...\n"
+            "    @property\n    def __class__(self):\n        type(self).made = True\n        return type(print)\n"
+            "application = Proxy()"
+        )
+        for name, value in {"APP": module(proxy), "SITE_ID": "s", "API_KEY": "k"}.items():
+            monkeypatch.setenv(f"VIAFOURA_{name}", value)
+
+        found = served(Door)
+
+        assert found is not None
+        assert not type(found.application).made
+
     @pytest.mark.parametrize("parameters", ["", "test_config=None", "*, config=None", "**settings"])
     @pytest.mark.parametrize("door", ["wsgi", "asgi"])
     def test_is_to_be_made_by_a_call(

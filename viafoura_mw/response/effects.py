@@ -104,7 +104,6 @@ class StartLogin(NamedTuple):
     old_session_id: str = ""
 
 
-READ_FREE: Final = ReadUser(load=False)
 Question = ReadUser | AwaitSession
 QUESTIONS: Final = (ReadUser, AwaitSession)
 Effect = SendHead | Pass | SendBody | SendTrailers | StandAside | Answer | Hold | Question | EndSessions | StartLogin

@@ -35,7 +35,6 @@ from viafoura_mw.response.cookie import Brought, SealedSession, SessionCookie
 from viafoura_mw.response.effects import (
     DEBUG_HEADER,
     HOLD,
-    READ_FREE,
     AwaitSession,
     Effects,
     EndSessions,
@@ -87,6 +86,7 @@ TRANSITIONS: Final[Mapping[State, tuple[State, ...]]] = {
     State.BROKEN: (),
 }
 _STAND_ASIDE: Final = StandAside()
+_READ_FREE: Final = ReadUser(load=False)
 _LOAD: Final = ReadUser(load=True)
 _QUESTIONS: Final = (State.READING, State.WAITING)
 # A member is found in a module several times as fast as in its class.
@@ -313,7 +313,7 @@ class Exchange:
         if self.state is _READING:
             return self._weigh(self._reading)
         self._go(_READING)
-        return [READ_FREE]
+        return [_READ_FREE]
 
     def _stand_aside(self) -> Effects:
         head_is_here = self.state in (_FRESH, _READING)
@@ -441,26 +441,35 @@ class Exchange:
     def _session(self, session: Session | None) -> Effects:
         if self.state is not _WAITING:
             return []
-        user, brought, secure = self._reading, self._request.brought, self._request.secure
+        user, brought = self._reading, self._request.brought
         assert isinstance(user, User)
-        changed = brought.of_another(user)
-        if session is not None:
-            damps = self._was_never_gone(user)
-            if damps:
-                sentence = "a user was signed out by a page that did not show them; add such pages to VIAFOURA_EXCLUDE"
-                self._policy.notices.tell("damped", logging.WARNING, sentence)
-            told = (self._ticket and self._ticket.user) or user  # whose details Viafoura was told
-            cookie = self._policy.cookie.set(told, session, brought=brought, secure=secure, damped=damps)
-            effects = self._rewrite(session, "login", cookie)
-            is_set = self._is_private  # not where the page turned out to be corrupt
-            return [*effects, *self._end_sessions(brought.of_others(user))] if changed and is_set else effects
+        # Told before anything leaves: what fails then leaves the page whole.
+        others = brought.of_others(user) if brought.of_another(user) else None
+        return self._serve(session, user, others) if session is not None else self._serve_without(user, others)
+
+    def _serve(self, session: Session, user: User, others: Brought | None) -> Effects:
+        """Serve a login's session, and end those of ``others``."""
+        brought, secure = self._request.brought, self._request.secure
+        damps = self._was_never_gone(user)
+        if damps:
+            sentence = "a user was signed out by a page that did not show them; add such pages to VIAFOURA_EXCLUDE"
+            self._policy.notices.tell("damped", logging.WARNING, sentence)
+        told = (self._ticket and self._ticket.user) or user  # whose details Viafoura was told
+        cookie = self._policy.cookie.set(told, session, brought=brought, secure=secure, damped=damps)
+        effects = self._rewrite(session, "login", cookie)
+        is_set = self._is_private  # not where the page turned out to be corrupt
+        return [*effects, *self._end_sessions(others)] if others is not None and is_set else effects
+
+    def _serve_without(self, user: User, others: Brought | None) -> Effects:
+        """Serve the page without a session, to be asked for again, and end those of ``others``."""
         ticket = self._ticket
         if ticket is None or not ticket.mark or ticket.future.done():  # no later page finds a session
-            return self._signed_out("unavailable") if changed else self._pass("unavailable")
+            return self._signed_out("unavailable") if others is not None else self._pass("unavailable")
+        brought, secure = self._request.brought, self._request.secure
         waiting = self._policy.cookie.wait(user, ticket.mark, brought=brought, secure=secure)
         self._is_private = True
         effects = self._pass("unavailable", with_cookie(self._headers, waiting))
-        return [*effects, *self._end_sessions(brought.of_others(user))] if changed else effects
+        return [*effects, *self._end_sessions(others)] if others is not None else effects
 
     def _was_never_gone(self, user: User) -> bool:
         """Whether a page without a user ended this user's session in this browser within the last minute.
