@@ -479,7 +479,7 @@ class TestStart:
         """It goes on: what it serves is left as it is."""
         environ = environ_of_process({"PYTHONPATH": str(run_command.ON_PATH)})
         done = subprocess.run(
-            [sys._base_executable, "-c", "print('goes on')"],  # type: ignore[attr-defined]
+            [sys._base_executable, "-s", "-c", "print('goes on')"],  # type: ignore[attr-defined]
             env=environ,
             capture_output=True,
             text=True,
