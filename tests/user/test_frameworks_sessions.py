@@ -1,7 +1,6 @@
 """``session:`` and ``g:`` on the real frameworks: read once they have answered, and nothing is written."""
 
 import gc
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,6 +35,7 @@ def by(text: str) -> UserSources:
 def flask_site() -> Any:
     """Flask's own tutorial: ``session["user_id"]``, and ``g.user`` of a database's row."""
     flask = pytest.importorskip("flask", reason="Flask is not installed")
+    sqlite3 = pytest.importorskip("sqlite3", reason="this Python has no SQLite")
     site = flask.Flask("tutorial")
     site.secret_key = "secret"
     site.opened = 0

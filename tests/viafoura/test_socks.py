@@ -1,8 +1,8 @@
 """SOCKS as its documents have it, byte for byte, without a proxy."""
 
 import io
-import socket
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 import pytest
 
@@ -49,7 +49,7 @@ def by_4(came: bytes, host: str = "api.test", login: Login = NOBODY) -> bytes:
     [
         ("api.test", b"\x03\x08api.test"),
         ("192.0.2.1", b"\x01\xc0\x00\x02\x01"),
-        ("2001:db8::1", b"\x04" + socket.inet_pton(socket.AF_INET6, "2001:db8::1")),
+        ("2001:db8::1", b"\x04" + ip_address("2001:db8::1").packed),
     ],
 )
 @pytest.mark.parametrize(
