@@ -1,6 +1,7 @@
 """``viafoura-mw check --page``: a page of the application itself, asked in this process."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -241,6 +242,14 @@ def signed_cookie(name: str) -> str:
 
 class TestUser:
     """Who was read, and by what."""
+
+    def test_takes_no_line_of_information_for_a_warning(self, capsys: Lines, caplog: pytest.LogCaptureFixture) -> None:
+        """A site may log all that it is told, from its import on."""
+        caplog.set_level(logging.DEBUG)
+
+        code, said, _ = asked(capsys, "simple", "--page", "/", "--cookie", "who=ann")
+
+        assert (code, {state for state, _ in said.values()}) == (0, {"ok"})
 
     def test_says_the_page_the_tag_the_reader_and_what_would_happen(self, capsys: Lines) -> None:
         """Four lines, and their data for programs."""

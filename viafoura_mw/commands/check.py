@@ -199,9 +199,9 @@ def _named(site: str, checks: Checks) -> Checks:
 
 @contextmanager
 def _logged() -> Iterator[list[str]]:
-    """What is logged meanwhile, instead of its being written anywhere."""
+    """The warnings that are logged meanwhile, instead of their being written anywhere; whatever the site's level is."""
     sentences: list[str] = []
-    handler = logging.Handler()
+    handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: sentences.append(record.getMessage())  # type: ignore[method-assign]
     logger = logging.getLogger("viafoura_mw")
     propagate, logger.propagate = logger.propagate, False
