@@ -217,6 +217,14 @@ ENDINGS = {
         "threading.Thread(target=lambda: (go.wait(10), sessions.logout(session))).start()\n"
         "threading.Timer(0.05, go.set).start()"
     ),
+    "such a thread's where no thread starts any more": (  # Python 3.12 starts none from then on
+        "go = threading.Event()\n"
+        "def refuse(thread): raise RuntimeError\n"
+        "def late():\n"
+        "    go.wait(10); threading.main_thread().join(); threading.Thread.start = refuse; sessions.logout(session)\n"
+        "threading.Thread(target=late).start()\n"
+        "go.set()"
+    ),
     "a forked worker's": (
         "sessions.has_ended('x')\n"
         "pid = os.fork()\n"

@@ -24,7 +24,9 @@ class Pool:
 
     A job that has run for ``stuck`` seconds is written off, and another thread may take its thread's place: up to
     twice as many threads, so that names that do not resolve or the like never use the pool up.
-    A job tells its own outcome: what it raises ends here.
+    A job tells its own outcome: what it raises ends here. ``is_worked_off``: whoever ends the process does what no
+    thread has begun (:meth:`help`), so that jobs are taken once the main program has ended, though no thread starts
+    any more.
     """
 
     def __init__(
@@ -35,12 +37,14 @@ class Pool:
         stuck: float,
         clock: Callable[[], float] = time.monotonic,
         idle: float = IDLE,
+        is_worked_off: bool = False,
     ) -> None:
         self._workers = workers
         self._places = places
         self._stuck = stuck
         self._clock = clock
         self._idle_limit = idle
+        self._is_worked_off = is_worked_off
         self._jobs: deque[Callable[[], object]] = deque()
         self._begun: dict[object, float] = {}  # when each running job began, by a token of its thread
         self._threads = 0
@@ -60,6 +64,8 @@ class Pool:
                 self._work.notify()
                 return True
             if self._threads < self._allowed() and not self._start() and not self._threads:
+                if self._is_worked_off and not threading.main_thread().is_alive():
+                    return True
                 self._jobs.remove(job)
                 return False
             return True

@@ -112,13 +112,14 @@ class ThreadWorkers:
     def __init__(
         self, limit: float, *, clock: Callable[[], float], sleep: Callable[[float], object] | None = None
     ) -> None:
-        def pool(workers: int, places: int) -> Pool:
-            return Pool(workers=workers, places=places, stuck=WRITTEN_OFF * limit, clock=clock)
+        def pool(workers: int, places: int, *, is_worked_off: bool = False) -> Pool:
+            stuck = WRITTEN_OFF * limit
+            return Pool(workers=workers, places=places, stuck=stuck, clock=clock, is_worked_off=is_worked_off)
 
         self.logins: Pool = pool(LOGIN_THREADS, LOGIN_PLACES)
         self.probes: Pool = pool(PROBE_THREADS, PROBE_THREADS)
         self.refreshes: Pool = self.logins  # not the probes': what fails should hold up no probe
-        self.logouts: Pool = pool(LOGOUT_THREADS, LOGOUT_PLACES)
+        self.logouts: Pool = pool(LOGOUT_THREADS, LOGOUT_PLACES, is_worked_off=True)
         self.limit: float | None = None
         self._clock = clock
         self._hastened = threading.Event()
