@@ -30,7 +30,6 @@ _OF_HEADERS: Final = ("header", "response")
 _OWN_IDS: Final = (str, int)
 _MAY_BE_EMPTY: Final = (str, bytes, Mapping)
 _ID: Final = ("id",)
-_NONE: Final = ("", True)  # of a field that has no source
 _REMEMBERED: Final = 1024  # users who were read, per process, so that a user's next page costs less
 _REMOTE_USER: Final = Source("environ", (REMOTE_USER,))
 _OTHER_ID: Final = (
@@ -135,8 +134,8 @@ def read_user(preset: Preset, places: Places, notices: Notices) -> Reading:
         return identifier
     sources = preset.sources
     separator = sources.separator
-    name, has_name = _first(sources.name, places, separator, _name) if sources.name else _NONE
-    email, has_email = _first(sources.email, places, separator, _email) if sources.email else _NONE
+    name, has_name = _first(sources.name, places, separator, _name)
+    email, has_email = _first(sources.email, places, separator, _email)
     complete = has_name and has_email
     if not complete:
         sentence = "the user's name or e-mail address could not be read, and counts as absent"

@@ -47,14 +47,14 @@ PATIENCE: Final = 1.0  # seconds that dead addresses may cost, where a page wait
 
 _WITHOUT_BODY: Final = (101, 204, 304)  # no answers of Viafoura's; a peer that gives them may send a body all the same
 
-_HEADERS: Final = {
-    "Accept": "application/json",
+_HEADERS_OF_GET: Final = {
+    "Accept": "*/*",  # keys come as JSON, or as a PEM
     "Accept-Encoding": "identity",  # an answer is a hundred bytes, and cannot be a bomb this way
-    "Content-Type": "application/x-www-form-urlencoded",
     "User-Agent": "viafoura-mw",
 }
-_HEADERS_OF_GET: Final = {name: value for name, value in _HEADERS.items() if name != "Content-Type"} | {
-    "Accept": "*/*"  # keys come as JSON, or as a PEM
+_HEADERS: Final = _HEADERS_OF_GET | {
+    "Accept": "application/json",
+    "Content-Type": "application/x-www-form-urlencoded",
 }
 
 _Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]

@@ -25,9 +25,8 @@ def current_context(framework: str = _NAME) -> Any:
 
     Since Flask 3.2, and Quart 0.23, that is one with the application's.
     """
-    variables = vars(
-        sys.modules[f"{framework}.globals"]
-    )  # not getattr(), which warns about the old names in the new Flask
+    # Not by getattr(), which warns about the old names in the new Flask.
+    variables = vars(sys.modules[f"{framework}.globals"])
     for name in ("_cv_request", "_cv_app"):
         if name in variables:
             return variables[name].get(None)
