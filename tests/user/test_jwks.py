@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -14,6 +14,8 @@ pytest.importorskip("jwt", reason="PyJWT is not installed")
 pytest.importorskip("cryptography", reason="cryptography is not installed")
 
 from tests.support.doors import HTML, PAGE, call, environ_of, scope_of
+from tests.support.fakes import Clock
+from tests.support.key_server import listening
 from tests.support.tokens import jwk, pair, private_jwk, signed
 from viafoura_mw import Settings, asgi, wsgi
 from viafoura_mw.errors import ViafouraUnavailable
@@ -23,16 +25,6 @@ from viafoura_mw.user.jwks import LIMIT, MAX_AGE, PAUSE, FetchedKeys, Job, KeySe
 from viafoura_mw.user.jwt import Terms, Tokens
 from viafoura_mw.viafoura import workers
 from viafoura_mw.viafoura.transport import Answer, Transport
-
-
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Server:
@@ -237,18 +229,11 @@ def serving(body: bytes) -> Iterator[Id]:
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = False
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    try:
-        yield state
-    finally:
-        state.may_answer.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with listening(Handler) as state.url:
+        try:
+            yield state
+        finally:
+            state.may_answer.set()
 
 
 def test_a_transport_gets_without_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
+from tests.support.fakes import Clock
 from tests.support.tokens import jwk, pair, private_jwk, public_pem, signed
 from viafoura_mw.errors import ViafouraUnavailable
 from viafoura_mw.log import Notices
@@ -27,16 +28,6 @@ from viafoura_mw.viafoura.transport import Answer
 BASE = "https://public-keys.site.example/"
 OURS = "12345678-1234-1234-1234-123456789012"
 NOT_FOUND = Answer(404, {}, b"")
-
-
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Server:
